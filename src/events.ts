@@ -1,0 +1,99 @@
+/**
+ * What a proxy announces. The words of {@link EndReason} are one closed list: the same word stands in the access
+ * log, in metric labels, in library events and in the docs.
+ */
+
+/** Why an accepted connection ended; docs/end-reasons.md says what to do about each. */
+export const END_REASONS = [
+  'done',
+  'client-reset',
+  'backend-reset',
+  'client-gone',
+  'backend-gone',
+  'client-timeout',
+  'backend-timeout',
+  'hello-timeout',
+  'hello-too-large',
+  'hello-malformed',
+  'not-tls',
+  'no-sni',
+  'unknown-name',
+  'denied',
+  'guard-refused',
+  'dns-failed',
+  'dial-refused',
+  'dial-unreachable',
+  'dial-timeout',
+  'idle',
+  'limit',
+  'drained',
+  'killed',
+  'internal-error',
+] as const;
+
+export type EndReason = (typeof END_REASONS)[number];
+
+/** The client's end of a connection. */
+export interface ClientAddress {
+  /** Textual IP address, IPv4-mapped IPv6 shown as IPv4; `unix` for a Unix-domain socket. */
+  readonly address: string;
+  /** TCP port; 0 for a Unix-domain socket. */
+  readonly port: number;
+}
+
+/** What is known of a connection when it is accepted. */
+export interface ConnectionOpened {
+  /** Counts up from 1 within one proxy. */
+  readonly id: number;
+  readonly client: ClientAddress;
+  /** The listener that accepted it, as in {@link BoundAddress.text}. */
+  readonly listener: string;
+}
+
+/** The one record of an accepted connection, announced when it has ended. */
+export interface ConnectionEnded extends ConnectionOpened {
+  /** Milliseconds since the Unix epoch, by the wall clock, when the connection was accepted. */
+  readonly startedAtMs: number;
+  /** Canonical server name of the ClientHello; null if none was read. */
+  readonly serverName: string | null;
+  /** An IP literal or refused name as the client sent it, escaped and cut to a bound; null if there is none. */
+  readonly rawName: string | null;
+  /** ALPN protocols the client offered, in its order; escaped. */
+  readonly alpnProtocols: readonly string[];
+  /** The name of the route that matched; null if none did. */
+  readonly route: string | null;
+  /** The address dialled last (`10.0.0.5:443`, `[::1]:443`, `unix:/path`); null if none was. */
+  readonly backend: string | null;
+  /** Milliseconds from accept to the complete hello; null if it never was. */
+  readonly helloMs: number | null;
+  /** Milliseconds from the complete hello to a verdict (name look-up included); null without a verdict. */
+  readonly resolveMs: number | null;
+  /** Milliseconds from the verdict to a connected backend; null without one. */
+  readonly dialMs: number | null;
+  /** Milliseconds from accept to the end. */
+  readonly totalMs: number;
+  /** Bytes received from the client and handed to the backend, the hello included. */
+  readonly bytesFromClient: number;
+  /** Bytes received from the backend and handed to the client. */
+  readonly bytesFromBackend: number;
+  readonly endReason: EndReason;
+  /** More about the end reason (a parser's code, a system error's code); null if there is nothing to add. */
+  readonly detail: string | null;
+}
+
+/** An address a listener is bound to. */
+export interface BoundAddress {
+  readonly kind: 'tcp' | 'unix';
+  /** IP address or socket path. */
+  readonly address: string;
+  /** TCP port; 0 for a Unix-domain socket. */
+  readonly port: number;
+  /** `127.0.0.1:8443`, `[::1]:8443` or `unix:/path`. */
+  readonly text: string;
+}
+
+/** Something an operator may want to read, beside the connections themselves. */
+export interface Notice {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+}
