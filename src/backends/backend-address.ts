@@ -1,0 +1,73 @@
+/** Addresses of backends as they stand in a configuration: `host:port`, `[v6]:port`, `unix:/path`, `{sni}:port`. */
+import { isIP, isIPv6 } from 'node:net';
+import { parseConfigName } from '../wire/host-name.ts';
+
+/** Where a route sends its connections; names are resolved at dial time. */
+export type Backend =
+  | { readonly kind: 'host'; readonly host: string; readonly port: number }
+  | { readonly kind: 'ip'; readonly address: string; readonly port: number; readonly family: 4 | 6 }
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'server-name'; readonly port: number };
+
+export type ParsedBackend =
+  { readonly ok: true; readonly backend: Backend } | { readonly ok: false; readonly message: string };
+
+const FORMS = 'write host:port, [v6]:port, unix:/path or {sni}:port';
+/** sun_path holds 108 bytes with its closing NUL (unix(7)). */
+const UNIX_PATH_BYTES_MAX = 107;
+
+/** Parses one backend address; the message of a failure says what to write instead. */
+export function parseBackend(text: string): ParsedBackend {
+  if (text.startsWith('unix:')) return parseUnix(text.slice('unix:'.length));
+  const colon = text.lastIndexOf(':');
+  if (colon <= 0) return fail(`'${text}' has no port; ${FORMS}`);
+  const host = text.slice(0, colon);
+  const port = parsePort(text.slice(colon + 1));
+  if (port === null) return fail(`'${text}' needs a port from 1 to 65535 behind its last colon`);
+  if (host === '{sni}') return { ok: true, backend: { kind: 'server-name', port } };
+  if (host.startsWith('[') && host.endsWith(']')) {
+    const address = host.slice(1, -1);
+    if (!isIPv6(address)) return fail(`'${address}' is not an IPv6 address`);
+    return { ok: true, backend: { kind: 'ip', address, port, family: 6 } };
+  }
+  if (isIP(host) === 4) return { ok: true, backend: { kind: 'ip', address: host, port, family: 4 } };
+  if (host.includes(':')) return fail(`put the IPv6 address in brackets: '[${host}]:${port}'`);
+  const name = parseConfigName(host);
+  if (!name.ok) return fail(`'${host}' is not a host name: ${name.message}`);
+  return { ok: true, backend: { kind: 'host', host: name.name, port } };
+}
+
+/** The same text form that {@link parseBackend} reads. */
+export function formatBackend(backend: Backend): string {
+  switch (backend.kind) {
+    case 'host':
+      return `${backend.host}:${backend.port}`;
+    case 'ip':
+      return backend.family === 6
+        ? `[${backend.address}]:${backend.port}`
+        : `${backend.address}:${backend.port}`;
+    case 'unix':
+      return `unix:${backend.path}`;
+    case 'server-name':
+      return `{sni}:${backend.port}`;
+  }
+}
+
+/** A port number from 1 to 65535 in plain decimal digits, or null. */
+export function parsePort(text: string): number | null {
+  if (!/^[0-9]{1,5}$/.test(text)) return null;
+  const port = Number(text);
+  return port >= 1 && port <= 65_535 ? port : null;
+}
+
+function parseUnix(path: string): ParsedBackend {
+  if (!path.startsWith('/')) return fail(`'unix:${path}' needs an absolute path: unix:/run/app.sock`);
+  if (Buffer.byteLength(path) > UNIX_PATH_BYTES_MAX || path.includes('\0')) {
+    return fail(`a socket path has at most ${UNIX_PATH_BYTES_MAX} bytes and no NUL`);
+  }
+  return { ok: true, backend: { kind: 'unix', path } };
+}
+
+function fail(message: string): ParsedBackend {
+  return { ok: false, message };
+}
