@@ -1,0 +1,291 @@
+/**
+ * One accepted connection from its hello to its relay or its refusal. Owns the client's socket until a relay takes it
+ * over, and reports exactly one end.
+ */
+import type { Socket } from 'node:net';
+import type { ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
+import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
+import type { Refusal, RejectVerdict, RelayVerdict, Verdict } from '../../verdict.ts';
+import type { ClientHello } from '../../wire/client-hello.ts';
+import { HelloReader } from '../../wire/hello-reader.ts';
+import type { HelloInvalid } from '../../wire/hello-reader.ts';
+import { escapeBytes } from '../../wire/host-name.ts';
+import { sniffProtocol } from '../../wire/sniff-protocol.ts';
+import { encodeAlert } from '../../wire/tls-alert.ts';
+import type { EngineHost, EngineSettings } from '../engine.ts';
+import { formatEndpoint } from '../happy-eyeballs.ts';
+import { dial } from './dial.ts';
+import { Relay } from './relay.ts';
+import { endWasReset, errorCode, resetSocket } from './sockets.ts';
+
+export interface ConnectionContext {
+  readonly host: EngineHost;
+  readonly settings: EngineSettings;
+  /** Called after the connection's record was handed to the host. */
+  closed(connection: PortableConnection): void;
+}
+
+type Stage = 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
+
+export class PortableConnection {
+  readonly #context: ConnectionContext;
+  readonly #socket: Socket;
+  readonly #opened: ConnectionOpened;
+  readonly #startedAtMs = Date.now();
+  readonly #acceptedAt = performance.now();
+  readonly #reader = new HelloReader();
+  #stage: Stage = 'hello';
+  #timer: NodeJS.Timeout | undefined;
+  #stream: Uint8Array = new Uint8Array(0);
+  #streamLength = 0;
+  #streamOwned = false;
+  #clientEnded = false;
+  #helloAt = 0;
+  #verdictAt = 0;
+  #dialedAt = 0;
+  #serverName: string | null = null;
+  #alpnProtocols: readonly string[] = [];
+  #rawName: string | null = null;
+  #route: string | null = null;
+  #backend: string | null = null;
+  #cancelDial: (() => void) | null = null;
+  #relay: Relay | null = null;
+  #endReason: EndReason | null = null;
+  #detail: string | null = null;
+  #lingered = 0;
+
+  constructor(context: ConnectionContext, socket: Socket, opened: ConnectionOpened) {
+    this.#context = context;
+    this.#socket = socket;
+    this.#opened = opened;
+  }
+
+  start(): void {
+    this.#timer = setTimeout(
+      () => this.#refuse({ kind: 'hello-timeout' }),
+      this.#context.settings.helloTimeoutMs,
+    );
+    this.#socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#onData(chunk)));
+    this.#socket.on('end', () => this.#guarded(() => this.#onEnd()));
+    this.#socket.on('error', error => this.#leave(errorCode(error)));
+    this.#socket.on('close', () => this.#finish());
+  }
+
+  /** Ends the connection at once, whatever its stage. */
+  terminate(endReason: 'drained' | 'killed'): void {
+    if (this.#relay !== null) this.#relay.terminate(endReason);
+    else this.#abort(endReason, null);
+  }
+
+  /** Runs one step; an exception in it ends this connection and touches no other. */
+  #guarded(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#crash(error);
+    }
+  }
+
+  #crash(error: unknown): void {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#context.host.notice({ level: 'error', message: `connection ${this.#opened.id} failed: ${stack}` });
+    if (this.#relay !== null) this.#relay.terminate('internal-error');
+    else this.#abort('internal-error', null);
+  }
+
+  #onData(chunk: Uint8Array): void {
+    if (this.#stage === 'lingering') {
+      this.#lingered += chunk.length;
+      if (this.#lingered > LINGER_BYTES_MAX) this.#socket.destroy();
+      return;
+    }
+    if (this.#stage === 'closed') return;
+    this.#keep(chunk);
+    if (this.#stage === 'hello') this.#readHello();
+    else if (this.#streamLength > PENDING_BYTES_MAX) this.#socket.pause();
+  }
+
+  /** Appends to the bytes read so far; doubling keeps the total cost linear however small the segments are. */
+  #keep(chunk: Uint8Array): void {
+    const length = this.#streamLength + chunk.length;
+    if (this.#streamLength === 0) {
+      this.#stream = chunk;
+    } else {
+      if (length > this.#stream.length || !this.#streamOwned) {
+        const grown = new Uint8Array(Math.max(length, 2 * this.#streamLength, 4096));
+        grown.set(this.#stream.subarray(0, this.#streamLength));
+        this.#stream = grown;
+        this.#streamOwned = true;
+      }
+      this.#stream.set(chunk, this.#streamLength);
+    }
+    this.#streamLength = length;
+  }
+
+  #received(): Uint8Array {
+    return this.#stream.subarray(0, this.#streamLength);
+  }
+
+  #readHello(): void {
+    const result = this.#reader.read(this.#received());
+    if (result.kind === 'incomplete') return;
+    if (result.kind === 'invalid') {
+      this.#refuseInvalid(result);
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#noteNames(result.hello);
+    this.#helloAt = performance.now();
+    this.#stage = 'deciding';
+    const verdict = this.#context.host.decide(result.hello, this.#opened.client);
+    if (!(verdict instanceof Promise)) {
+      this.#follow(verdict);
+      return;
+    }
+    verdict.then(
+      settled => this.#guarded(() => this.#follow(settled)),
+      (error: unknown) => this.#crash(error),
+    );
+  }
+
+  /** Copies what the record needs, so that the hello's memory can go. */
+  #noteNames(hello: ClientHello): void {
+    this.#serverName = hello.serverName;
+    this.#alpnProtocols = hello.alpnProtocols.map(protocol =>
+      escapeBytes(Buffer.from(protocol, 'latin1'), LOGGED_BYTES_MAX),
+    );
+    this.#rawName = loggable(hello.rawName);
+  }
+
+  #refuseInvalid(invalid: HelloInvalid): void {
+    const { rawName } = invalid;
+    if (rawName !== undefined) this.#rawName = loggable(rawName);
+    const protocol = invalid.code === 'not-tls' ? sniffProtocol(this.#received()) : null;
+    this.#refuse({ kind: 'invalid-hello', invalid, protocol });
+  }
+
+  #follow(verdict: Verdict): void {
+    if (this.#stage !== 'deciding') return;
+    this.#verdictAt = performance.now();
+    if (verdict.kind === 'reject') this.#reject(verdict);
+    else this.#dial(verdict);
+  }
+
+  #dial(verdict: RelayVerdict): void {
+    this.#stage = 'dialing';
+    this.#route = verdict.route;
+    const leftMs = this.#context.settings.dialTimeoutMs - (this.#verdictAt - this.#helloAt);
+    this.#cancelDial = dial(verdict.endpoints, leftMs, {
+      connected: (socket, endpoint) => {
+        this.#backend = formatEndpoint(endpoint);
+        this.#guarded(() => this.#startRelay(socket));
+      },
+      failed: (failure, endpoint) => {
+        this.#backend = formatEndpoint(endpoint);
+        this.#cancelDial = null;
+        this.#guarded(() => this.#refuse({ kind: 'dial-failed', route: verdict.route, ...failure }));
+      },
+    });
+  }
+
+  #startRelay(backend: Socket): void {
+    this.#cancelDial = null;
+    this.#dialedAt = performance.now();
+    this.#stage = 'relaying';
+    clearTimeout(this.#timer);
+    this.#socket.removeAllListeners();
+    this.#relay = new Relay(this.#socket, backend, {
+      ended: (endReason, detail) => {
+        this.#settle(endReason, detail);
+        this.#finish();
+      },
+    });
+    const first = this.#received();
+    this.#stream = new Uint8Array(0);
+    this.#relay.start(first, this.#clientEnded);
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#reject(this.#context.host.refuse(refusal));
+  }
+
+  /** Shows the client its answer. What it sends meanwhile is read and dropped: closing on unread bytes would reset. */
+  #reject(verdict: RejectVerdict): void {
+    if (this.#stage === 'lingering' || this.#stage === 'closed') return;
+    this.#settle(verdict.endReason, verdict.detail);
+    this.#route = verdict.route ?? this.#route;
+    if (verdict.answer.kind === 'reset') {
+      this.#abort(verdict.endReason, verdict.detail);
+      return;
+    }
+    this.#stage = 'lingering';
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#socket.destroy(), LINGER_TIMEOUT_MS);
+    if (verdict.answer.kind === 'alert') this.#socket.end(encodeAlert(verdict.answer.description));
+    else this.#socket.end();
+    this.#socket.resume();
+  }
+
+  #onEnd(): void {
+    if (this.#stage !== 'lingering' && endWasReset(this.#socket)) {
+      this.#leave('ECONNRESET');
+      return;
+    }
+    this.#clientEnded = true;
+    if (this.#stage === 'hello') this.#abort('client-gone', null);
+  }
+
+  #leave(code: string): void {
+    this.#abort('client-gone', code);
+  }
+
+  #abort(endReason: EndReason, detail: string | null): void {
+    this.#settle(endReason, detail);
+    this.#cancelDial?.();
+    this.#cancelDial = null;
+    if (this.#stage !== 'closed') this.#stage = 'lingering';
+    // A client that only looked in (connect, close) gets an orderly end, any other a reset.
+    if (endReason === 'client-gone') this.#socket.destroy();
+    else resetSocket(this.#socket);
+  }
+
+  #settle(endReason: EndReason, detail: string | null): void {
+    if (this.#endReason !== null) return;
+    this.#endReason = endReason;
+    this.#detail = detail;
+  }
+
+  #finish(): void {
+    if (this.#stage === 'closed') return;
+    this.#stage = 'closed';
+    clearTimeout(this.#timer);
+    this.#cancelDial?.();
+    this.#context.host.ended(this.#record());
+    this.#context.closed(this);
+  }
+
+  #record(): ConnectionEnded {
+    const since = (from: number, to: number): number | null => (from > 0 && to > 0 ? to - from : null);
+    return {
+      ...this.#opened,
+      startedAtMs: this.#startedAtMs,
+      serverName: this.#serverName,
+      rawName: this.#rawName,
+      alpnProtocols: this.#alpnProtocols,
+      route: this.#route,
+      backend: this.#backend,
+      helloMs: since(this.#acceptedAt, this.#helloAt),
+      resolveMs: since(this.#helloAt, this.#verdictAt),
+      dialMs: since(this.#verdictAt, this.#dialedAt),
+      totalMs: performance.now() - this.#acceptedAt,
+      bytesFromClient: this.#relay?.bytesFromClient ?? 0,
+      bytesFromBackend: this.#relay?.bytesFromBackend ?? 0,
+      endReason: this.#endReason ?? 'client-gone',
+      detail: this.#detail,
+    };
+  }
+}
+
+function loggable(bytes: Uint8Array | null): string | null {
+  return bytes === null ? null : escapeBytes(bytes, LOGGED_BYTES_MAX);
+}

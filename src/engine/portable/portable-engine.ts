@@ -1,0 +1,105 @@
+/**
+ * The plain twin of the engines: node:net, on any platform Node runs on, and the oracle for the fast one.
+ *
+ * Where it differs: Node does not watch a socket that is paused or that has sent its end of file. A peer that dies
+ * in such a state is found when something is written to it or when its keepalive probes fail, not at once.
+ */
+import type { Server, Socket } from 'node:net';
+import type { BoundAddress } from '../../events.ts';
+import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
+import { PortableConnection } from './connection.ts';
+import { openListener } from './listener.ts';
+
+export const createPortableEngine: CreateEngine = (host, settings) => new PortableEngine(host, settings);
+
+class PortableEngine implements Engine {
+  readonly name = 'portable';
+  readonly #host: EngineHost;
+  readonly #settings: EngineSettings;
+  readonly #connections = new Set<PortableConnection>();
+  #servers: Server[] = [];
+  #waiters: (() => void)[] = [];
+  #nextId = 1;
+
+  constructor(host: EngineHost, settings: EngineSettings) {
+    this.#host = host;
+    this.#settings = settings;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
+    const bound: BoundAddress[] = [];
+    try {
+      for (const target of targets) {
+        const listener = await openListener(target, (socket, address) => this.#accept(socket, address));
+        this.#servers.push(listener.server);
+        listener.server.on('error', error =>
+          this.#host.notice({
+            level: 'warn',
+            message: `accept on ${listener.address.text}: ${error.message}`,
+          }),
+        );
+        bound.push(listener.address);
+      }
+    } catch (error) {
+      await this.stopListening();
+      throw error;
+    }
+    return bound;
+  }
+
+  async stopListening(): Promise<void> {
+    const servers = this.#servers;
+    this.#servers = [];
+    // Server.close() answers only when its connections have ended too; the listening socket itself closes at once.
+    for (const server of servers) server.close();
+    await new Promise(resolve => setImmediate(resolve));
+  }
+
+  async terminate(endReason: 'drained' | 'killed'): Promise<void> {
+    for (const connection of this.#connections) connection.terminate(endReason);
+    await this.idle();
+  }
+
+  idle(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve();
+    return new Promise(resolve => {
+      this.#waiters.push(resolve);
+    });
+  }
+
+  #accept(socket: Socket, listener: BoundAddress): void {
+    const opened = {
+      id: this.#nextId++,
+      client: clientAddress(socket, listener),
+      listener: listener.text,
+    };
+    this.#host.opened(opened);
+    const connection = new PortableConnection(
+      { host: this.#host, settings: this.#settings, closed: closed => this.#forget(closed) },
+      socket,
+      opened,
+    );
+    this.#connections.add(connection);
+    connection.start();
+  }
+
+  #forget(connection: PortableConnection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+}
+
+function clientAddress(socket: Socket, listener: BoundAddress): { address: string; port: number } {
+  if (listener.kind === 'unix') return { address: 'unix', port: 0 };
+  // A client that has gone already leaves no address behind.
+  const { remoteAddress = 'unknown', remotePort = 0 } = socket;
+  const mapped = /^::ffff:([0-9.]+)$/i.exec(remoteAddress);
+  return { address: mapped?.[1] ?? remoteAddress, port: remotePort };
+}

@@ -1,0 +1,98 @@
+/** Relays bytes both ways between two sockets, with backpressure, half-closes and resets passed on as they are. */
+import type { Socket } from 'node:net';
+import type { EndReason } from '../../events.ts';
+import { endWasReset, errorCode, resetAfterFlush, resetSocket } from './sockets.ts';
+
+export interface RelayOutcome {
+  /** Called once, when both sockets are closed. */
+  ended(endReason: EndReason, detail: string | null): void;
+}
+
+type Side = 'client' | 'backend';
+
+const TIMEOUT_CODES = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN']);
+
+/** One relay. Owns both sockets from its creation on, and closes both. */
+export class Relay {
+  bytesFromClient = 0;
+  bytesFromBackend = 0;
+  readonly #client: Socket;
+  readonly #backend: Socket;
+  readonly #outcome: RelayOutcome;
+  readonly #ended = { client: false, backend: false };
+  #closed = 0;
+  #endReason: EndReason | null = null;
+  #detail: string | null = null;
+
+  constructor(client: Socket, backend: Socket, outcome: RelayOutcome) {
+    this.#client = client;
+    this.#backend = backend;
+    this.#outcome = outcome;
+  }
+
+  /** Starts with the bytes the client has sent so far; `clientEnded` if it has sent its last already. */
+  start(first: Uint8Array, clientEnded: boolean): void {
+    this.#watch('client', this.#client, this.#backend);
+    this.#watch('backend', this.#backend, this.#client);
+    this.#forward('client', first);
+    if (clientEnded) this.#passEnd('client', this.#backend);
+    else if (!this.#backend.writableNeedDrain) this.#client.resume();
+  }
+
+  /** Ends both sides at once. */
+  terminate(endReason: EndReason): void {
+    this.#settle(endReason, null);
+    resetSocket(this.#client);
+    resetSocket(this.#backend);
+  }
+
+  #watch(side: Side, source: Socket, sink: Socket): void {
+    source.on('data', (chunk: Buffer) => {
+      if (!this.#forward(side, chunk)) source.pause();
+    });
+    sink.on('drain', () => source.resume());
+    source.on('end', () => {
+      if (endWasReset(source)) this.#fail(side, sink, 'ECONNRESET');
+      else this.#passEnd(side, sink);
+    });
+    source.on('error', error => this.#fail(side, sink, errorCode(error)));
+    source.on('close', () => this.#onClose(sink));
+  }
+
+  #forward(side: Side, bytes: Uint8Array): boolean {
+    const sink = side === 'client' ? this.#backend : this.#client;
+    if (sink.destroyed || sink.writableEnded) return true;
+    if (side === 'client') this.bytesFromClient += bytes.length;
+    else this.bytesFromBackend += bytes.length;
+    return sink.write(bytes);
+  }
+
+  #passEnd(side: Side, sink: Socket): void {
+    this.#ended[side] = true;
+    if (!sink.destroyed) sink.end();
+  }
+
+  #fail(side: Side, other: Socket, code: string): void {
+    this.#settle(this.#reasonFor(side, code), code);
+    resetAfterFlush(other);
+  }
+
+  /** A peer that has sent its last byte and then resets has gone; after both ends it has missed nothing of ours. */
+  #reasonFor(side: Side, code: string): EndReason {
+    if (this.#ended.client && this.#ended.backend) return 'done';
+    if (TIMEOUT_CODES.has(code)) return `${side}-timeout`;
+    return this.#ended[side] ? `${side}-gone` : `${side}-reset`;
+  }
+
+  #settle(endReason: EndReason, detail: string | null): void {
+    if (this.#endReason !== null) return;
+    this.#endReason = endReason;
+    this.#detail = endReason === 'done' ? null : detail;
+  }
+
+  #onClose(other: Socket): void {
+    this.#closed++;
+    if (this.#closed === 2) this.#outcome.ended(this.#endReason ?? 'done', this.#detail);
+    else if (this.#endReason !== null) resetAfterFlush(other);
+  }
+}
