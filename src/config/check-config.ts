@@ -1,0 +1,175 @@
+/** A configuration as a person writes it becomes a checked one, or a list of all that is wrong with it. */
+import { networkInterfaces } from 'node:os';
+import type { ListenTarget } from '../engine/engine.ts';
+import { ConfigError, SniwayError } from '../errors.ts';
+import type { ConfigProblem } from '../errors.ts';
+import {
+  CONFIG_PROBLEMS_MAX,
+  DIAL_TIMEOUT_MS,
+  DRAIN_TIMEOUT_MS,
+  HELLO_TIMEOUT_MS,
+  LISTENERS_MAX,
+} from '../limits.ts';
+import type { MalformedAnswer, PlainConfig, Policies } from '../snapshot.ts';
+import type { Answer } from '../verdict.ts';
+import { findAnswer } from './answer.ts';
+import { findRouteProblems, nameRoutes } from './check-routes.ts';
+import { parseDuration } from './duration.ts';
+import type { Finding, ProblemPath, SpottedProblem } from './findings.ts';
+import { errorAt, settleFindings } from './findings.ts';
+import { formatListenTarget, parseListenTarget } from './listen-target.ts';
+import { parseNetwork } from './network.ts';
+import { createOwnListenerSearch, findListenerConflict } from './own-listeners.ts';
+import type { RouteDraft } from './read-routes.ts';
+import { readRoutes } from './read-routes.ts';
+import { asObject, asPlaced, asTexts, isObject } from './read-value.ts';
+import { findSchemaProblems } from './schema.ts';
+import type { EngineName } from './sniway-config.ts';
+
+/** Plain data: it can be cloned to a worker thread, and compared. */
+export interface CheckedConfig extends PlainConfig {
+  /** At least one. */
+  readonly listen: readonly ListenTarget[];
+  readonly helloTimeoutMs: number;
+  readonly dialTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly engine: EngineName;
+}
+
+export interface InspectedConfig {
+  /** Null if any problem is an error. */
+  readonly config: CheckedConfig | null;
+  /** All of them, warnings too, in the order they were found; `renderProblems` sorts and bounds what is shown. */
+  readonly problems: readonly SpottedProblem[];
+}
+
+/**
+ * Checks a configuration (a `SniwayConfig`, whatever its source) and fills in the defaults.
+ * @throws ConfigError with every error that was found, the first CONFIG_PROBLEMS_MAX and a count of the rest.
+ */
+export function checkConfig(input: unknown): CheckedConfig {
+  const { config, problems } = inspectConfig(input);
+  if (config !== null) return config;
+  const errors: ConfigProblem[] = problems.filter(({ severity }) => severity === 'error');
+  const rest = errors.length - CONFIG_PROBLEMS_MAX;
+  if (rest <= 0) throw new ConfigError(errors);
+  throw new ConfigError([...errors.slice(0, CONFIG_PROBLEMS_MAX), errorAt([], `and ${rest} more problems`)]);
+}
+
+/** As {@link checkConfig}, but throws nothing and tells the warnings too. */
+export function inspectConfig(input: unknown): InspectedConfig {
+  const findings = findSchemaProblems(input);
+  if (!isObject(input)) return { config: null, problems: settleFindings(findings) };
+  const listeners = readListeners(input, findings);
+  const drafts = readRoutes(input, findings);
+  findings.push(...findRouteProblems(drafts, hasNoRoutes(input)), ...findLoops(drafts, listeners));
+  const problems = settleFindings(findings);
+  const isSound = problems.every(({ severity }) => severity === 'warning');
+  return { config: isSound ? fillIn(input, listeners, drafts) : null, problems };
+}
+
+function readListeners(input: unknown, findings: Finding[]): ListenTarget[] {
+  const { listen } = asObject(input);
+  const placed = asPlaced(listen, ['listen']);
+  if (isNone(listen)) {
+    const message =
+      'no listener: say where to accept connections, such as listen: [443] or listen: ["127.0.0.1:8443"]';
+    findings.push({ ...errorAt([], message), missing: ['listen'] });
+  }
+  if (placed.length > LISTENERS_MAX) {
+    findings.push(errorAt(['listen'], `${placed.length} listeners are too many: at most ${LISTENERS_MAX}`));
+    return [];
+  }
+  const listeners: ListenTarget[] = [];
+  for (const { value, path } of placed) {
+    const parsed = typeof value === 'string' || typeof value === 'number' ? parseListenTarget(value) : null;
+    if (parsed?.ok !== true) continue;
+    const conflict = findListenerConflict(parsed.target, listeners);
+    if (conflict !== null) findings.push(errorAt(path, conflict));
+    listeners.push(parsed.target);
+  }
+  return listeners;
+}
+
+function hasNoRoutes(input: unknown): boolean {
+  const { routes, suffixes } = asObject(input);
+  return isNone(routes) && isNone(suffixes);
+}
+
+function isNone(value: unknown): boolean {
+  return value === undefined || (Array.isArray(value) && value.length === 0);
+}
+
+function findLoops(drafts: readonly RouteDraft[], listeners: readonly ListenTarget[]): Finding[] {
+  const ownAddresses = Object.values(networkInterfaces()).flatMap(entries => entries ?? []);
+  const search = createOwnListenerSearch(
+    listeners,
+    ownAddresses.map(({ address }) => address),
+  );
+  return drafts.flatMap(({ action, path }) => {
+    const own = action?.kind === 'relay' ? search(action.backend) : null;
+    if (own === null) return [];
+    const message = `this is Sniway's own listener ${formatListenTarget(own)}: connections would go in circles`;
+    return [errorAt([...path, 'backend'], message)];
+  });
+}
+
+function fillIn(
+  input: unknown,
+  listen: readonly ListenTarget[],
+  drafts: readonly RouteDraft[],
+): CheckedConfig {
+  const { guard, timeouts, engine, policies } = asObject(input);
+  const { allowNets, denyNets } = asObject(guard);
+  const { hello, dial, drain } = asObject(timeouts);
+  return {
+    listen,
+    routes: nameRoutes(drafts),
+    policies: readPolicies(asObject(policies)),
+    allowNets: readNetworks(allowNets, ['guard', 'allowNets']),
+    denyNets: readNetworks(denyNets, ['guard', 'denyNets']),
+    helloTimeoutMs: readTimeout(hello, HELLO_TIMEOUT_MS),
+    dialTimeoutMs: readTimeout(dial, DIAL_TIMEOUT_MS),
+    drainTimeoutMs: readTimeout(drain, DRAIN_TIMEOUT_MS),
+    engine: engine === 'portable' || engine === 'linux' ? engine : 'auto',
+  };
+}
+
+function readPolicies(policies: Readonly<Record<string, unknown>>): Policies {
+  return {
+    noSni: readAnswer(policies.noSni, 'unrecognized_name'),
+    unknownName: readAnswer(policies.unknownName, 'unrecognized_name'),
+    malformed: readMalformed(policies.malformed),
+    notTls: readAnswer(policies.notTls, 'close'),
+    helloTimeout: readAnswer(policies.helloTimeout, 'close'),
+    dialFailed: readAnswer(policies.dialFailed, 'internal_error'),
+  };
+}
+
+function readMalformed(value: unknown): MalformedAnswer {
+  return value === undefined || value === 'parser' ? { kind: 'parser' } : readAnswer(value, '');
+}
+
+function readAnswer(value: unknown, byDefault: string): Answer {
+  return sound(findAnswer(typeof value === 'string' ? value : byDefault), 'answer');
+}
+
+function readNetworks(value: unknown, path: ProblemPath): string[] {
+  return asTexts(value, path).map(({ text }) => {
+    const parsed = parseNetwork(text);
+    return sound(parsed.ok ? parsed.network : null, 'network');
+  });
+}
+
+function readTimeout(value: unknown, defaultMs: number): number {
+  if (typeof value !== 'string') return defaultMs;
+  const parsed = parseDuration(value);
+  return sound(parsed.ok ? parsed.ms : null, 'duration');
+}
+
+/** The schema lets nothing through that cannot be read. */
+function sound<T>(value: T | null, what: string): T {
+  if (value === null)
+    throw new SniwayError('ERR_INVARIANT', `an unchecked ${what} in a checked configuration`);
+  return value;
+}

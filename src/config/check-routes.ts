@@ -1,0 +1,69 @@
+/** Routes against each other: names, conflicts, routes that nothing reaches. */
+import { ROUTES_MAX } from '../limits.ts';
+import { createRouteTable } from '../routing/route-table.ts';
+import type { PlainRoute } from '../snapshot.ts';
+import { describePath } from './describe-path.ts';
+import type { Finding, ProblemPath } from './findings.ts';
+import { errorAt } from './findings.ts';
+import { quote } from './plain-text.ts';
+import type { RouteDraft } from './read-routes.ts';
+
+const NO_ROUTES = [
+  'neither routes nor suffixes: Sniway relays only names it is told, never all; give at least one, such as',
+  '  routes: [{ match: www.example.com, backend: "10.0.0.5:443" }]',
+  '  routes: [{ match: "*.example.com", backend: "unix:/run/app.sock" }]',
+  '  suffixes: [.internal.example.com]',
+].join('\n');
+
+/** Names given twice, conflicts, unreachable routes, too many or none at all. */
+export function findRouteProblems(drafts: readonly RouteDraft[], isEmpty: boolean): Finding[] {
+  if (isEmpty) return [{ ...errorAt([], NO_ROUTES), missing: ['routes', 'suffixes'] }];
+  if (drafts.length > ROUTES_MAX) {
+    return [errorAt(['routes'], `${drafts.length} routes and suffixes are too many: at most ${ROUTES_MAX}`)];
+  }
+  return [...findNamesakes(drafts), ...findTableProblems(drafts)];
+}
+
+/** The routes as they are used; a route without a name is called by its first pattern, and told from its namesakes. */
+export function nameRoutes(drafts: readonly RouteDraft[]): PlainRoute[] {
+  const taken = new Set(drafts.flatMap(({ name }) => (name === null ? [] : [name])));
+  const counts = new Map<string, number>();
+  return drafts.flatMap(({ name, patterns, alpn, action }) => {
+    if (action === null) return [];
+    const texts = patterns.map(({ text }) => text);
+    return [{ name: name ?? claimName(texts[0] ?? '', taken, counts), patterns: texts, alpn, action }];
+  });
+}
+
+/** `pattern`, else `pattern#2`, and so on. */
+function claimName(wanted: string, taken: Set<string>, counts: Map<string, number>): string {
+  let count = counts.get(wanted) ?? 1;
+  const numbered = (): string => (count === 1 ? wanted : `${wanted}#${count}`);
+  while (taken.has(numbered())) count++;
+  counts.set(wanted, count);
+  taken.add(numbered());
+  return numbered();
+}
+
+function findNamesakes(drafts: readonly RouteDraft[]): Finding[] {
+  const owners = new Map<string, ProblemPath>();
+  return drafts.flatMap(({ name, path }) => {
+    if (name === null) return [];
+    const owner = owners.get(name);
+    if (owner === undefined) {
+      owners.set(name, path);
+      return [];
+    }
+    return [errorAt([...path, 'name'], `${quote(name)} is the name of ${describePath(owner)} already`)];
+  });
+}
+
+function findTableProblems(drafts: readonly RouteDraft[]): Finding[] {
+  const routes = drafts.map(({ patterns, alpn }) => ({ patterns: patterns.map(({ text }) => text), alpn }));
+  const nameRoute = (route: number): string => describePath(drafts[route]?.path ?? ['routes']);
+  return createRouteTable(routes, nameRoute).problems.map(({ route, pattern, severity, message }) => {
+    const draft = drafts[route];
+    const placed = pattern === null ? undefined : draft?.patterns[pattern];
+    return { path: placed?.path ?? draft?.path ?? ['routes'], message, severity };
+  });
+}

@@ -1,0 +1,99 @@
+/** Routes and suffixes of a configuration, each by itself. */
+import { parseBackend } from '../backends/backend-address.ts';
+import { isBounded, parsePattern } from '../routing/pattern.ts';
+import type { RouteAction } from '../snapshot.ts';
+import { findAnswer } from './answer.ts';
+import type { Finding, ProblemPath } from './findings.ts';
+import { errorAt } from './findings.ts';
+import { quote } from './plain-text.ts';
+import type { PlacedText } from './read-value.ts';
+import { asObject, asTexts, isObject } from './read-value.ts';
+import { parseSuffix } from './suffix.ts';
+
+/** A route on its way: what could be read of it, and where it stands. */
+export interface RouteDraft {
+  readonly path: ProblemPath;
+  /** The name given, if one was. */
+  readonly name: string | null;
+  readonly patterns: readonly PlacedText[];
+  readonly alpn: readonly string[];
+  /** Null if it is missing or wrong. */
+  readonly action: RouteAction | null;
+}
+
+/** The routes, then the suffixes, in the order they are given. */
+export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
+  const { routes, suffixes } = asObject(input);
+  const drafts: RouteDraft[] = [];
+  if (Array.isArray(routes)) {
+    routes.forEach((route: unknown, index) => {
+      if (isObject(route)) drafts.push(readRoute(route, ['routes', index], findings));
+    });
+  }
+  for (const { text, path } of asTexts(suffixes, ['suffixes'])) {
+    const parsed = parseSuffix(text);
+    if (!parsed.ok) continue;
+    drafts.push({
+      path,
+      name: null,
+      patterns: [{ text: parsed.pattern, path }],
+      alpn: [],
+      action: { kind: 'relay', backend: { kind: 'server-name', port: parsed.port } },
+    });
+  }
+  return drafts;
+}
+
+function readRoute(
+  route: Readonly<Record<string, unknown>>,
+  path: ProblemPath,
+  findings: Finding[],
+): RouteDraft {
+  const draft: RouteDraft = {
+    path,
+    name: typeof route.name === 'string' ? route.name : null,
+    patterns: asTexts(route.match, [...path, 'match']).filter(({ text }) => parsePattern(text).ok),
+    alpn: asTexts(route.alpn, path).map(({ text }) => text),
+    action: readAction(route),
+  };
+  findings.push(...findActionProblems(route, path), ...findUnboundedNames(draft));
+  return draft;
+}
+
+function readAction(route: Readonly<Record<string, unknown>>): RouteAction | null {
+  if (typeof route.backend === 'string') {
+    const parsed = parseBackend(route.backend);
+    return parsed.ok ? { kind: 'relay', backend: parsed.backend } : null;
+  }
+  const answer = typeof route.reject === 'string' ? findAnswer(route.reject) : null;
+  return answer === null ? null : { kind: 'reject', answer };
+}
+
+function findActionProblems(route: Readonly<Record<string, unknown>>, path: ProblemPath): Finding[] {
+  const hasBackend = route.backend !== undefined;
+  const hasReject = route.reject !== undefined;
+  if (hasBackend !== hasReject) return [];
+  if (hasBackend) {
+    return [
+      {
+        ...errorAt([...path, 'reject'], 'a route has a backend or rejects, not both: remove one'),
+        spot: 'key',
+      },
+    ];
+  }
+  const message = 'a route needs "backend" (10.0.0.5:443) or "reject" (unrecognized_name)';
+  return [{ ...errorAt(path, message), missing: ['backend', 'reject'] }];
+}
+
+/** `{sni}` lets the client choose where to go: the pattern must say within which names. */
+function findUnboundedNames({ action, patterns }: RouteDraft): Finding[] {
+  if (action?.kind !== 'relay' || action.backend.kind !== 'server-name') return [];
+  return patterns.flatMap(({ text, path }) => {
+    const parsed = parsePattern(text);
+    if (!parsed.ok || isBounded(parsed.pattern)) return [];
+    const remedy = 'name a domain, as in "**.example.com"';
+    return [
+      errorAt(path, `{sni} under ${quote(text)} would dial whatever name a client asks for: ${remedy}`),
+    ];
+  });
+}

@@ -1,0 +1,181 @@
+/** The one schema of the configuration: it checks, and it is printed as JSON Schema for editors. */
+import * as z from 'zod';
+import { parseBackend } from '../backends/backend-address.ts';
+import { DIAL_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HELLO_TIMEOUT_MS } from '../limits.ts';
+import { parsePattern } from '../routing/pattern.ts';
+import { ANSWER_NAMES } from './answer.ts';
+import { parseDuration } from './duration.ts';
+import type { Finding } from './findings.ts';
+import { describeFound, toFindings } from './issue-findings.ts';
+import { parseListenTarget } from './listen-target.ts';
+import { didYouMean } from './nearest-word.ts';
+import { parseNetwork } from './network.ts';
+import { escapeControls, listWords, quote } from './plain-text.ts';
+import { checkAlpn, checkName } from './route-words.ts';
+import type {
+  GuardConfig,
+  PoliciesConfig,
+  RouteConfig,
+  SniwayConfig,
+  TimeoutsConfig,
+} from './sniway-config.ts';
+import { parseSuffix } from './suffix.ts';
+
+/** One schema for each key of `T`, no more and no less. */
+type Shape<T> = { readonly [Key in keyof T]-?: z.ZodType };
+type Checked = { readonly ok: true } | { readonly ok: false; readonly message: string };
+
+const pattern = text(parsePattern).meta({
+  description: 'Exact name, *.name (one label), **.name (one or more labels) or /regular expression/',
+  examples: ['api.example.com', '*.example.com', '**.example.com'],
+});
+const answer = word(ANSWER_NAMES, 'close, reset or the name of a TLS alert').meta({ id: 'answer' });
+const network = text(parseNetwork).meta({ examples: ['10.0.0.0/8', 'fd00::/8'] });
+const listenText = text(parseListenTarget).meta({
+  examples: ['127.0.0.1:8443', '[::1]:8443', '*:443', 'unix:/run/sniway.sock', 'fd:3'],
+});
+const listenPort = z
+  .number()
+  .superRefine((port, context) => report(context, parseListenTarget(port)))
+  .meta({ multipleOf: 1, minimum: 0, maximum: 65_535 });
+
+const route = z.strictObject({
+  name: text(checkName).optional().describe('Shown in logs and metrics; unique. Default: the first pattern'),
+  match: oneOrMany(pattern).describe('The names this route takes'),
+  alpn: oneOrMany(text(checkAlpn))
+    .optional()
+    .describe('Only clients that offer one of these protocols. Default: every client'),
+  backend: text(parseBackend)
+    .optional()
+    .meta({
+      description: 'Where to relay: host:port, [v6]:port, unix:/path, or {sni}:port for the name asked for',
+      examples: ['10.0.0.5:443', '[fd00::5]:443', 'unix:/run/app.sock', '{sni}:443'],
+    }),
+  reject: answer.optional().describe('What the client gets to see instead of a backend'),
+} satisfies Shape<RouteConfig>);
+
+const policies = z.strictObject({
+  noSni: policy(answer, 'unrecognized_name', 'No server name in the ClientHello'),
+  unknownName: policy(answer, 'unrecognized_name', 'A name that no route takes'),
+  malformed: policy(
+    word([...ANSWER_NAMES, 'parser'], 'parser, close, reset or the name of a TLS alert'),
+    'parser',
+    'A ClientHello that breaks the rules of TLS; parser is the alert that fits the fault',
+  ),
+  notTls: policy(answer, 'close', 'Something that is not TLS, such as plain HTTP'),
+  helloTimeout: policy(answer, 'close', 'No whole ClientHello within timeouts.hello'),
+  dialFailed: policy(answer, 'internal_error', 'The backend cannot be reached'),
+} satisfies Shape<PoliciesConfig>);
+
+const guard = z.strictObject({
+  allowNets: noneOrMany(network)
+    .optional()
+    .describe(
+      'Networks let through although refused by default (loopback, link-local, multicast). Default: none',
+    ),
+  denyNets: noneOrMany(network).optional().describe('Networks refused in any case. Default: none'),
+} satisfies Shape<GuardConfig>);
+
+const timeouts = z.strictObject({
+  hello: timeout(HELLO_TIMEOUT_MS, 1, 'From accept until the ClientHello must be complete'),
+  dial: timeout(DIAL_TIMEOUT_MS, 1, 'For name look-up and connecting together'),
+  drain: timeout(DRAIN_TIMEOUT_MS, 0, 'That running connections get to end by themselves at shutdown'),
+} satisfies Shape<TimeoutsConfig>);
+
+const config = z.strictObject({
+  listen: noneOrMany(z.union([listenText, listenPort]))
+    .optional()
+    .describe('Where to accept connections; port 0 lets the kernel choose. No default'),
+  routes: z.array(route).optional().describe('Which name goes where; order does not matter. Default: none'),
+  suffixes: noneOrMany(text(parseSuffix))
+    .optional()
+    .meta({
+      description:
+        'Every name under each of these is dialled by itself, at port 443 unless given. Default: none',
+      examples: ['.internal.example.com', 'lan.example.org:8443'],
+    }),
+  policies: policies.optional().describe('What refused clients get to see'),
+  guard: guard
+    .optional()
+    .describe("Which addresses may be dialled where the client's name chooses the address"),
+  timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
+  engine: word(['auto', 'portable', 'linux'], 'auto, portable or linux')
+    .optional()
+    .meta({ description: 'Which engine moves the bytes', default: 'auto' }),
+} satisfies Shape<SniwayConfig>);
+
+const KEYS = {
+  '': Object.keys(config.shape),
+  routes: Object.keys(route.shape),
+  policies: Object.keys(policies.shape),
+  guard: Object.keys(guard.shape),
+  timeouts: Object.keys(timeouts.shape),
+};
+
+/** What a single value tells by itself: its shape, unknown keys, and text that cannot be read. */
+export function findSchemaProblems(input: unknown): Finding[] {
+  const checked = config.safeParse(input);
+  return checked.success ? [] : toFindings(checked.error.issues, { input, keys: KEYS });
+}
+
+/** The configuration as JSON Schema (draft 2020-12), for editors that check and complete YAML and JSON files. */
+export function configJsonSchema(): Record<string, unknown> {
+  return {
+    ...z.toJSONSchema(config, { io: 'input' }),
+    title: 'Sniway configuration',
+    description: 'Configuration of Sniway, an SNI proxy: which TLS server name goes to which backend',
+  };
+}
+
+/** `misfit` says what to write instead of a value that is no text, where quotes around it do not mend it. */
+function text(check: (value: string) => Checked, misfit?: (value: unknown) => string | undefined) {
+  const schema = misfit === undefined ? z.string() : z.string({ error: ({ input }) => misfit(input) });
+  return schema.superRefine((value, context) => report(context, check(value)));
+}
+
+function oneOrMany<Item extends z.ZodType>(item: Item) {
+  return z.union([
+    item,
+    z.array(item).min(1, 'the list is empty: give at least one entry, or remove the key'),
+  ]);
+}
+
+/** An empty list says the same as no list. */
+function noneOrMany<Item extends z.ZodType>(item: Item) {
+  return z.union([item, z.array(item)]);
+}
+
+/** One word of a list; the message of a failure knows the nearest. */
+function word(words: readonly [string, ...string[]], summary = listWords(words)) {
+  return z.enum(words, {
+    error: ({ input }) =>
+      typeof input === 'string'
+        ? `${quote(input)} is not known here${didYouMean(input, words)}; write ${summary}`
+        : `expected ${summary}, found ${describeFound(input)}`,
+  });
+}
+
+function policy(words: z.ZodType, byDefault: string, description: string) {
+  return words.optional().meta({ description, default: byDefault });
+}
+
+function timeout(defaultMs: number, leastMs: number, description: string) {
+  const check = (value: string): Checked => {
+    const parsed = parseDuration(value);
+    const tooShort = parsed.ok && parsed.ms < leastMs;
+    return tooShort ? { ok: false, message: `${quote(value)} is no time at all: give at least 1ms` } : parsed;
+  };
+  return text(check, askForUnit)
+    .optional()
+    .meta({ description, default: `${defaultMs / 1_000}s`, pattern: '^[0-9]+(\\.[0-9]+)?(ms|s|m|h)$' });
+}
+
+function askForUnit(value: unknown): string | undefined {
+  return typeof value === 'number'
+    ? `the number ${value} needs a unit: write ${value}s or ${value}ms`
+    : undefined;
+}
+
+function report(context: z.RefinementCtx, checked: Checked): void {
+  if (!checked.ok) context.addIssue({ code: 'custom', message: escapeControls(checked.message) });
+}

@@ -1,0 +1,88 @@
+/** The configuration as a person writes it: one shape for YAML and JSON files, the command line and `createProxy`. */
+import type { ALERTS } from '../wire/tls-alert.ts';
+
+/** A number and its unit: `250ms`, `1.5s`, `2m`, `1h`. */
+export type DurationText = `${number}${'ms' | 's' | 'm' | 'h'}`;
+
+/** What a client that is not relayed gets to see: an orderly close, a TCP reset, or a fatal TLS alert by its name. */
+export type AnswerName = 'close' | 'reset' | keyof typeof ALERTS;
+
+/** Which engine moves the bytes. */
+export type EngineName = 'auto' | 'portable' | 'linux';
+
+/** One value, or a list of them. */
+export type OneOrMany<T> = T | readonly T[];
+
+/** The whole configuration. Routes or suffixes are needed; there is no way to relay to every name. */
+export interface SniwayConfig {
+  /**
+   * Where to accept connections: `127.0.0.1:8443`, `[::1]:8443`, `443` or `*:443` (every address, IPv4 and IPv6),
+   * `unix:/path`, `fd:3`. Port 0 lets the kernel choose. No default.
+   */
+  readonly listen: OneOrMany<string | number>;
+  /** Which name goes where. Their order never matters, except among regular expressions. Default: none. */
+  readonly routes?: readonly RouteConfig[] | undefined;
+  /**
+   * Each lets every name under it (not the suffix itself) be dialled by its own name, at port 443 unless given:
+   * `.internal.example.com`, `lan.example.org:8443`. Default: none.
+   */
+  readonly suffixes?: OneOrMany<string> | undefined;
+  /** What refused clients get to see. */
+  readonly policies?: PoliciesConfig | undefined;
+  /** Which addresses may be dialled where the client's name chooses the address. */
+  readonly guard?: GuardConfig | undefined;
+  /** How long things may take. */
+  readonly timeouts?: TimeoutsConfig | undefined;
+  /** Default `auto`: the linux engine where it can run, else the portable one. */
+  readonly engine?: EngineName | undefined;
+}
+
+/** Names, and what is done with their connections: exactly one of `backend` and `reject`. */
+export interface RouteConfig {
+  /** Shown in logs and metrics; unique. Default: the first pattern. */
+  readonly name?: string | undefined;
+  /**
+   * `api.example.com` exactly, `*.example.com` one label, `**.example.com` one or more labels, or a regular expression
+   * between slashes.
+   */
+  readonly match: OneOrMany<string>;
+  /** The route takes only clients that offer one of these protocols. Default: every client. */
+  readonly alpn?: OneOrMany<string> | undefined;
+  /** `10.0.0.5:443`, `[v6]:port`, `host:port`, `unix:/path`, or `{sni}:443` for the name the client asked for. */
+  readonly backend?: string | undefined;
+  /** What the client gets to see instead of a backend. */
+  readonly reject?: AnswerName | undefined;
+}
+
+/** What each kind of refused client gets to see. */
+export interface PoliciesConfig {
+  /** A ClientHello without a server name. Default `unrecognized_name`. */
+  readonly noSni?: AnswerName | undefined;
+  /** A name that no route takes. Default `unrecognized_name`. */
+  readonly unknownName?: AnswerName | undefined;
+  /** A ClientHello that breaks the rules of TLS. Default `parser`: the alert that fits the fault. */
+  readonly malformed?: AnswerName | 'parser' | undefined;
+  /** Something that is not TLS, such as plain HTTP. Default `close`. */
+  readonly notTls?: AnswerName | undefined;
+  /** No whole ClientHello within `timeouts.hello`. Default `close`. */
+  readonly helloTimeout?: AnswerName | undefined;
+  /** The backend cannot be reached. Default `internal_error`. */
+  readonly dialFailed?: AnswerName | undefined;
+}
+
+/** Networks in CIDR form (`10.0.0.0/8`, `fd00::/8`) or single addresses. */
+export interface GuardConfig {
+  /** Let through although the guard refuses them by default (loopback, link-local, multicast). Default: none. */
+  readonly allowNets?: OneOrMany<string> | undefined;
+  /** Refused in any case. Default: none. */
+  readonly denyNets?: OneOrMany<string> | undefined;
+}
+
+export interface TimeoutsConfig {
+  /** From accept until the ClientHello must be complete. Default `5s`; more than zero. */
+  readonly hello?: DurationText | undefined;
+  /** For name look-up and connecting together. Default `5s`; more than zero. */
+  readonly dial?: DurationText | undefined;
+  /** That running connections get to end by themselves at shutdown. Default `25s`; `0s` ends them at once. */
+  readonly drain?: DurationText | undefined;
+}
