@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import * as fc from 'fast-check';
+import type { ConnectionEnded } from '../events.ts';
+import { formatAccessLine } from './access-log.ts';
+
+const record: ConnectionEnded = {
+  id: 7,
+  client: { address: '2001:db8::1', port: 50_000 },
+  listener: '[::]:443',
+  startedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
+  serverName: 'www.example.com',
+  rawName: null,
+  alpnProtocols: ['h2', 'http/1.1'],
+  route: '*.example.com',
+  backend: '10.0.0.5:443',
+  helloMs: 0.512,
+  resolveMs: 0,
+  dialMs: 1.25,
+  totalMs: 1234.5678,
+  bytesFromClient: 517,
+  bytesFromBackend: 4096,
+  endReason: 'done',
+  detail: null,
+};
+
+const refused: ConnectionEnded = {
+  ...record,
+  serverName: null,
+  rawName: '10.0.0.1',
+  alpnProtocols: [],
+  route: null,
+  backend: null,
+  helloMs: null,
+  resolveMs: null,
+  dialMs: null,
+  endReason: 'no-sni',
+  detail: 'some detail',
+};
+
+describe('formatAccessLine()', () => {
+  test('writes one line of text', () => {
+    assert.equal(
+      formatAccessLine(record, 'text'),
+      '2026-01-02T03:04:05.678Z [2001:db8::1]:50000 www.example.com route=*.example.com backend=10.0.0.5:443 ' +
+        'alpn=h2,http/1.1 hello=0.5ms resolve=0ms dial=1.3ms total=1234.6ms in=517 out=4096 end=done',
+    );
+  });
+
+  test('marks what is absent', () => {
+    assert.equal(
+      formatAccessLine(refused, 'text'),
+      '2026-01-02T03:04:05.678Z [2001:db8::1]:50000 "10.0.0.1" route=- backend=- alpn=- hello=- resolve=- dial=- ' +
+        'total=1234.6ms in=517 out=4096 end=no-sni detail="some detail"',
+    );
+  });
+
+  test('writes one JSON object', () => {
+    assert.deepEqual(JSON.parse(formatAccessLine(record, 'json')), {
+      time: '2026-01-02T03:04:05.678Z',
+      id: 7,
+      client: '2001:db8::1',
+      clientPort: 50_000,
+      listener: '[::]:443',
+      serverName: 'www.example.com',
+      rawName: null,
+      alpn: ['h2', 'http/1.1'],
+      route: '*.example.com',
+      backend: '10.0.0.5:443',
+      helloMs: 0.5,
+      resolveMs: 0,
+      dialMs: 1.3,
+      totalMs: 1234.6,
+      bytesFromClient: 517,
+      bytesFromBackend: 4096,
+      endReason: 'done',
+      detail: null,
+    });
+  });
+
+  test('stays one printable line whatever a detail or a route name holds', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), detail => {
+        for (const format of ['text', 'json'] as const) {
+          const line = formatAccessLine({ ...record, detail }, format);
+          assert.match(line, /^[\x20-\x7e]*$/);
+          if (format === 'json') JSON.parse(line);
+          else assert.match(line, / end=done detail=(\S+|"[^"]*")$/);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,76 @@
+/** One line for each ended connection: as text for people, as JSON for programs. */
+import type { ConnectionEnded } from '../events.ts';
+import { escapeBytes } from '../wire/host-name.ts';
+import { LOGGED_BYTES_MAX } from '../limits.ts';
+
+export type AccessLogFormat = 'text' | 'json';
+
+/** Formats one record, without a line end. Everything a client chose is escaped: a line cannot be forged. */
+export function formatAccessLine(record: ConnectionEnded, format: AccessLogFormat): string {
+  return format === 'json' ? formatJson(record) : formatText(record);
+}
+
+function formatText(record: ConnectionEnded): string {
+  const { client } = record;
+  const address = client.address.includes(':') ? `[${client.address}]` : client.address;
+  const name = record.serverName ?? (record.rawName === null ? '-' : `"${record.rawName}"`);
+  const fields = [
+    `route=${quote(record.route)}`,
+    `backend=${quote(record.backend)}`,
+    `alpn=${record.alpnProtocols.length === 0 ? '-' : quote(clip(record.alpnProtocols.join(',')))}`,
+    `hello=${milliseconds(record.helloMs)}`,
+    `resolve=${milliseconds(record.resolveMs)}`,
+    `dial=${milliseconds(record.dialMs)}`,
+    `total=${milliseconds(record.totalMs)}`,
+    `in=${record.bytesFromClient}`,
+    `out=${record.bytesFromBackend}`,
+    `end=${record.endReason}`,
+  ];
+  if (record.detail !== null) fields.push(`detail=${quote(escapeText(record.detail))}`);
+  return `${new Date(record.startedAtMs).toISOString()} ${address}:${client.port} ${name} ${fields.join(' ')}`;
+}
+
+function formatJson(record: ConnectionEnded): string {
+  return JSON.stringify({
+    time: new Date(record.startedAtMs).toISOString(),
+    id: record.id,
+    client: record.client.address,
+    clientPort: record.client.port,
+    listener: record.listener,
+    serverName: record.serverName,
+    rawName: record.rawName,
+    alpn: record.alpnProtocols,
+    route: record.route,
+    backend: record.backend,
+    helloMs: rounded(record.helloMs),
+    resolveMs: rounded(record.resolveMs),
+    dialMs: rounded(record.dialMs),
+    totalMs: rounded(record.totalMs),
+    bytesFromClient: record.bytesFromClient,
+    bytesFromBackend: record.bytesFromBackend,
+    endReason: record.endReason,
+    detail: record.detail === null ? null : escapeText(record.detail),
+  });
+}
+
+/** Text that is safe inside a line of a log or a terminal: printable ASCII kept, the rest as \xHH. */
+export function escapeText(text: string): string {
+  return escapeBytes(Buffer.from(text), LOGGED_BYTES_MAX);
+}
+
+function quote(text: string | null): string {
+  if (text === null || text === '') return '-';
+  return /[\s"=]/.test(text) ? `"${text.replaceAll('"', '\\x22')}"` : text;
+}
+
+function clip(text: string): string {
+  return text.length > LOGGED_BYTES_MAX ? `${text.slice(0, LOGGED_BYTES_MAX)}...` : text;
+}
+
+function milliseconds(value: number | null): string {
+  return value === null ? '-' : `${rounded(value)}ms`;
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Math.round(value * 10) / 10;
+}
