@@ -1,0 +1,22 @@
+/** The public API of Sniway. */
+export { createProxy } from './proxy.ts';
+export type { CloseOptions, CloseResult, ProxyEvents, SniProxy } from './proxy.ts';
+export type { SniwayConfig } from './config/sniway-config.ts';
+export { ConfigError, SniwayError } from './errors.ts';
+export type { ConfigProblem, SniwayErrorCode } from './errors.ts';
+export { END_REASONS } from './events.ts';
+export type {
+  BoundAddress,
+  ClientAddress,
+  ConnectionEnded,
+  ConnectionOpened,
+  EndReason,
+  Notice,
+} from './events.ts';
+export { createRouteTable } from './routing/route-table.ts';
+export type { RouteTable } from './routing/route-table.ts';
+export { ClientHello } from './wire/client-hello.ts';
+export { HelloReader, parseClientHello } from './wire/hello-reader.ts';
+export type { HelloInvalid, HelloResult } from './wire/hello-reader.ts';
+export { ALERTS } from './wire/tls-alert.ts';
+export type { AlertName } from './wire/tls-alert.ts';

@@ -1,0 +1,204 @@
+/** The composition root: a checked configuration, one engine, one snapshot. */
+import { EventEmitter } from 'node:events';
+import { createAddressGuard } from './backends/address-guard.ts';
+import type { AddressGuard } from './backends/address-guard.ts';
+import { createResolver } from './backends/resolver.ts';
+import type { Resolver } from './backends/resolver.ts';
+import { checkConfig } from './config/check-config.ts';
+import type { CheckedConfig } from './config/check-config.ts';
+import type { SniwayConfig } from './config/sniway-config.ts';
+import { decide, decideRefusal, settle } from './decide.ts';
+import type { NameQuestion, SettleContext } from './decide.ts';
+import type { Engine, EngineHost } from './engine/engine.ts';
+import { selectEngine } from './engine/select-engine.ts';
+import type { SelectedEngine } from './engine/select-engine.ts';
+import { ConfigError, SniwayError } from './errors.ts';
+import type { ConfigProblem } from './errors.ts';
+import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './events.ts';
+import { createSnapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** Events of a proxy with their arguments. An exception in a listener is announced as a notice and goes no further. */
+export interface ProxyEvents {
+  /** A connection was accepted. */
+  opened: [connection: ConnectionOpened];
+  /** A connection has ended; exactly once for each `opened`. */
+  ended: [connection: ConnectionEnded];
+  /** Something an operator may want to read. */
+  notice: [notice: Notice];
+}
+
+export interface CloseOptions {
+  /** Milliseconds that running connections get to end by themselves; the configured drain time by default. */
+  readonly drainTimeoutMs?: number;
+}
+
+export interface CloseResult {
+  /** Connections that did not end in time and were ended as `drained`. */
+  readonly terminated: number;
+}
+
+/** A running (or startable) SNI proxy. */
+export interface SniProxy extends EventEmitter<ProxyEvents> {
+  /** Addresses bound; empty before `start` and after `close`. */
+  readonly addresses: readonly BoundAddress[];
+  /** Connections that are open now. */
+  readonly connectionCount: number;
+  /** Which engine moves the bytes, and why that one. */
+  readonly engine: { readonly name: 'portable' | 'linux'; readonly why: string };
+  /**
+   * Opens all listeners, or none.
+   * @throws SniwayError `ERR_LISTEN` for an address that cannot be bound, `ERR_STATE` if started before.
+   * @throws ConfigError if a backend turns out to be one of the proxy's own listeners.
+   */
+  start(): Promise<readonly BoundAddress[]>;
+  /** Stops accepting, waits for running connections, ends what is left. Safe to call more than once. */
+  close(options?: CloseOptions): Promise<CloseResult>;
+  /** Stops accepting and ends every connection at once, as `killed`. */
+  kill(): Promise<void>;
+}
+
+/**
+ * Creates a proxy; nothing is opened before `start`.
+ * @throws ConfigError with everything that is wrong with the configuration.
+ * @throws SniwayError `ERR_ENGINE_UNAVAILABLE` if the configured engine cannot run here.
+ */
+export function createProxy(config: SniwayConfig): SniProxy {
+  return createCheckedProxy(checkConfig(config));
+}
+
+/** Like {@link createProxy}, for a configuration that {@link checkConfig} has checked already. */
+export function createCheckedProxy(config: CheckedConfig): SniProxy {
+  return new ComposedProxy(config);
+}
+
+class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, EngineHost {
+  readonly #config: CheckedConfig;
+  readonly #snapshot: Snapshot;
+  readonly #selected: SelectedEngine;
+  readonly #engine: Engine;
+  readonly #guard: AddressGuard;
+  readonly #resolver: Resolver = createResolver();
+  readonly #settleContext: SettleContext;
+  #addresses: readonly BoundAddress[] = [];
+  #state: 'new' | 'started' | 'closing' = 'new';
+
+  constructor(config: CheckedConfig) {
+    super();
+    this.#config = config;
+    this.#snapshot = createSnapshot(config);
+    this.#selected = selectEngine(config.engine);
+    this.#guard = createAddressGuard({ ...config, ownListeners: () => this.#addresses });
+    this.#settleContext = {
+      resolver: this.#resolver,
+      guard: this.#guard,
+      policies: config.policies,
+      timeoutMs: config.dialTimeoutMs,
+    };
+    this.#engine = this.#selected.create(this, { ...config, plain: config });
+  }
+
+  get addresses(): readonly BoundAddress[] {
+    return this.#addresses;
+  }
+
+  get connectionCount(): number {
+    return this.#engine.connectionCount;
+  }
+
+  get engine(): { readonly name: 'portable' | 'linux'; readonly why: string } {
+    return { name: this.#selected.name, why: this.#selected.why };
+  }
+
+  async start(): Promise<readonly BoundAddress[]> {
+    if (this.#state !== 'new') throw new SniwayError('ERR_STATE', 'a proxy can be started once');
+    this.#state = 'started';
+    this.#addresses = await this.#engine.listen(this.#config.listen);
+    const loops = this.#findLoops();
+    if (loops.length > 0) {
+      await this.kill();
+      throw new ConfigError(loops);
+    }
+    return this.#addresses;
+  }
+
+  async close(options: CloseOptions = {}): Promise<CloseResult> {
+    this.#state = 'closing';
+    await this.#engine.stopListening();
+    const drained = await settlesWithin(
+      this.#engine.idle(),
+      options.drainTimeoutMs ?? this.#config.drainTimeoutMs,
+    );
+    const terminated = drained ? 0 : this.#engine.connectionCount;
+    await this.#engine.terminate('drained');
+    this.#addresses = [];
+    return { terminated };
+  }
+
+  async kill(): Promise<void> {
+    this.#state = 'closing';
+    await this.#engine.stopListening();
+    await this.#engine.terminate('killed');
+    this.#addresses = [];
+  }
+
+  // What the engine asks and tells.
+
+  decide(hello: Parameters<EngineHost['decide']>[0]): ReturnType<EngineHost['decide']> {
+    const decision = decide(hello, this.#snapshot);
+    return decision.kind === 'resolve' ? this.settle(decision) : decision;
+  }
+
+  settle(question: NameQuestion): ReturnType<EngineHost['settle']> {
+    return settle(question, this.#settleContext);
+  }
+
+  refuse(refusal: Parameters<EngineHost['refuse']>[0]): ReturnType<EngineHost['refuse']> {
+    return decideRefusal(refusal, this.#config.policies);
+  }
+
+  opened(connection: ConnectionOpened): void {
+    this.#announce('opened', connection);
+  }
+
+  ended(connection: ConnectionEnded): void {
+    this.#announce('ended', connection);
+  }
+
+  notice(notice: Notice): void {
+    this.emit('notice', notice);
+  }
+
+  #announce(event: 'opened' | 'ended', connection: ConnectionOpened | ConnectionEnded): void {
+    try {
+      if (event === 'ended') this.emit('ended', connection as ConnectionEnded);
+      else this.emit('opened', connection);
+    } catch (error) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.notice({ level: 'error', message: `a listener of '${event}' failed: ${text}` });
+    }
+  }
+
+  /** Addresses that only binding made known (port 0, inherited sockets) may turn a backend into a loop. */
+  #findLoops(): readonly ConfigProblem[] {
+    return this.#snapshot.routes.flatMap(route =>
+      (route.verdict?.kind === 'relay' ? route.verdict.endpoints : []).flatMap(endpoint => {
+        const reason = this.#guard.refusal(endpoint, false);
+        const message = `the backend of route '${route.name}' would loop: ${reason}`;
+        return reason === null ? [] : [{ path: ['routes'], message, severity: 'error' as const }];
+      }),
+    );
+  }
+}
+
+async function settlesWithin(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<boolean>(resolve => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
