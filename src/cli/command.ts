@@ -1,0 +1,93 @@
+/** The `sniway` command: flags and subcommands. */
+import { Command, CommanderError, Option } from 'commander';
+import { configJsonSchema } from '../config/schema.ts';
+import { checkCommandConfig } from './check.ts';
+import { addConfigFlags } from './config-flags.ts';
+import type { ConfigFlags } from './config-flags.ts';
+import { CommandError, EXIT } from './exit-codes.ts';
+import { explainName } from './explain.ts';
+import { runProxy } from './run.ts';
+import type { RunFlags, RunHooks } from './run.ts';
+import { VERSION } from './version.ts';
+
+const EXAMPLES = `Examples:
+  sniway -l 443 -r 'www.example.com=10.0.0.5:443' -r '*.example.org=10.0.0.6:8443'
+  sniway -l 443 -s .internal.example.com          names under the suffix are dialled by themselves
+  sniway -c /etc/sniway.yaml                      listeners, routes and policies from a file
+  sniway explain www.example.com -c /etc/sniway.yaml
+  sniway check -c /etc/sniway.yaml
+`;
+
+/** Runs the command with these arguments (without node and script); resolves with the exit code. */
+export async function runCommand(argv: readonly string[], hooks: RunHooks = {}): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const program = createProgram(hooks, code => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (error instanceof CommandError) {
+      process.stderr.write(`${error.message}\n`);
+      return error.exitCode;
+    }
+    process.stderr.write(`sniway: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
+    return EXIT.failure;
+  }
+}
+
+function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Command {
+  const program = new Command('sniway')
+    .description('Routes TLS connections by the name in their ClientHello, without decrypting them.')
+    .version(VERSION)
+    .addHelpText('beforeAll', EXAMPLES)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
+    .argument('[command]', 'run (the default), check, explain or schema');
+  addConfigFlags(program);
+  program
+    .addOption(
+      new Option('--log-format <format>', 'form of the access lines on stdout')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .option('-q, --quiet', 'say only warnings and errors')
+    .option('-v, --verbose', 'say more, each accepted connection too');
+
+  const run = async (): Promise<void> => exitWith(await runProxy(program.opts<RunFlags>(), hooks));
+  program.action(async (unknown: string | undefined) => {
+    if (unknown === undefined) return await run();
+    throw new CommandError(
+      `error: unknown command '${unknown}'; there are run, check, explain and schema`,
+      EXIT.usage,
+    );
+  });
+  program.command('run').description('run the proxy (what sniway does without a command)').action(run);
+  program
+    .command('check')
+    .description('check the configuration and say all that is wrong with it')
+    .action(async () => print(await checkCommandConfig(program.opts<ConfigFlags>())));
+  program
+    .command('explain <name>')
+    .description('say which route a name takes, why, and what would be dialled')
+    .option('--alpn <protocols>', 'protocols the client offers, separated by commas', splitList)
+    .action(async (name: string, options: { alpn?: string[] }) =>
+      print(await explainName(name, options.alpn ?? [], program.opts<ConfigFlags>())),
+    );
+  program
+    .command('schema')
+    .description('print the JSON Schema of the configuration file')
+    .action(() => print(`${JSON.stringify(configJsonSchema(), null, 2)}\n`));
+  return program;
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+function splitList(text: string): string[] {
+  return text.split(',').filter(part => part !== '');
+}

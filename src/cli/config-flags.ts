@@ -1,0 +1,138 @@
+/** The flags that make up a configuration, alone or on top of a file. */
+import type { Command } from 'commander';
+import { Option } from 'commander';
+
+export interface ConfigFlags {
+  readonly config?: string;
+  readonly listen?: readonly string[];
+  readonly route?: readonly string[];
+  readonly suffix?: readonly string[];
+  readonly allowNet?: readonly string[];
+  readonly denyNet?: readonly string[];
+  readonly engine?: string;
+  readonly helloTimeout?: string;
+  readonly dialTimeout?: string;
+  readonly drain?: string;
+}
+
+type Path = readonly (string | number)[];
+
+export interface MergedConfig {
+  /** As it would stand in a file; not checked yet. */
+  readonly input: unknown;
+  /** The flag a value came from, such as `--route 'a=b'`; null if it stands in the file or nowhere. */
+  readonly originOf: (path: Path) => string | null;
+}
+
+/** Declares the flags on a command. */
+export function addConfigFlags(command: Command): void {
+  const many = (flags: string, description: string): Option =>
+    new Option(flags, description).argParser((value: string, all: readonly string[] | undefined) => [
+      ...(all ?? []),
+      value,
+    ]);
+  command
+    .addOption(many('-l, --listen <addr>', 'listen here: 443, 127.0.0.1:8443, [::1]:8443, unix:/path, fd:3'))
+    .addOption(
+      many('-r, --route <pattern=backend>', 'relay names that match to host:port, unix:/path or {sni}:port'),
+    )
+    .addOption(
+      many(
+        '-s, --suffix <suffix[:port]>',
+        'dial every name under the suffix by itself, port 443 unless given',
+      ),
+    )
+    .option('-c, --config <file>', 'read a YAML or JSON file; flags add to it')
+    .addOption(many('--allow-net <cidr>', 'let names that clients choose lead to this guarded network'))
+    .addOption(many('--deny-net <cidr>', 'never let them lead to this network'))
+    .option('--engine <engine>', 'auto, portable or linux (default: auto)')
+    .option('--hello-timeout <time>', 'time for the whole ClientHello (default: 5s)')
+    .option('--dial-timeout <time>', 'time for look-up and connecting (default: 5s)')
+    .option('--drain <time>', 'time for running connections to end at shutdown (default: 25s)');
+}
+
+/** Puts the flags on top of what a file holds: listeners are replaced, everything else is added or set. */
+export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
+  if (base !== undefined && (typeof base !== 'object' || base === null || Array.isArray(base))) {
+    return { input: base, originOf: () => null };
+  }
+  const input: Record<string, unknown> = { ...base };
+  const origins = new Map<string, string>();
+  const put = (path: Path, flag: string, text: string): void => {
+    origins.set(JSON.stringify(path), `${flag} '${text}'`);
+  };
+  if (flags.listen !== undefined) {
+    input['listen'] = flags.listen;
+    for (const [index, text] of flags.listen.entries()) put(['listen', index], '--listen', text);
+  }
+  append(input, 'routes', (flags.route ?? []).map(parseRouteFlag), (path, index) =>
+    put(path, '--route', flags.route?.[index] ?? ''),
+  );
+  append(input, 'suffixes', flags.suffix ?? [], (path, index) =>
+    put(path, '--suffix', flags.suffix?.[index] ?? ''),
+  );
+  if (flags.engine !== undefined) {
+    input['engine'] = flags.engine;
+    put(['engine'], '--engine', flags.engine);
+  }
+  mergeGuard(input, flags, put);
+  mergeTimeouts(input, flags, put);
+  return { input, originOf: path => findOrigin(origins, path) };
+}
+
+/**
+ * `PATTERN=BACKEND`: the first equals sign parts them, but behind a regular expression the one after its closing
+ * slash. Without one the whole text stands as the pattern, and the check says what is missing.
+ */
+export function parseRouteFlag(text: string): { match: string; backend?: string } {
+  const at = text.startsWith('/') ? text.lastIndexOf('/=') + 1 : text.indexOf('=');
+  return at <= 0 ? { match: text } : { match: text.slice(0, at), backend: text.slice(at + 1) };
+}
+
+function append(
+  input: Record<string, unknown>,
+  key: string,
+  added: readonly unknown[],
+  note: (path: Path, index: number) => void,
+): void {
+  if (added.length === 0) return;
+  const present = input[key] === undefined ? [] : Array.isArray(input[key]) ? input[key] : [input[key]];
+  input[key] = [...(present as unknown[]), ...added];
+  for (const index of added.keys()) note([key, present.length + index], index);
+}
+
+type Put = (path: Path, flag: string, text: string) => void;
+
+function mergeGuard(input: Record<string, unknown>, flags: ConfigFlags, put: Put): void {
+  if (flags.allowNet === undefined && flags.denyNet === undefined) return;
+  const guard: Record<string, unknown> = { ...(input['guard'] as object | undefined) };
+  append(guard, 'allowNets', flags.allowNet ?? [], (path, index) =>
+    put(['guard', ...path], '--allow-net', flags.allowNet?.[index] ?? ''),
+  );
+  append(guard, 'denyNets', flags.denyNet ?? [], (path, index) =>
+    put(['guard', ...path], '--deny-net', flags.denyNet?.[index] ?? ''),
+  );
+  input['guard'] = guard;
+}
+
+function mergeTimeouts(input: Record<string, unknown>, flags: ConfigFlags, put: Put): void {
+  const given = [
+    ['hello', '--hello-timeout', flags.helloTimeout],
+    ['dial', '--dial-timeout', flags.dialTimeout],
+    ['drain', '--drain', flags.drain],
+  ] as const;
+  for (const [key, flag, text] of given) {
+    if (text === undefined) continue;
+    input['timeouts'] = { ...(input['timeouts'] as object | undefined), [key]: text };
+    put(['timeouts', key], flag, text);
+  }
+}
+
+/** The flag of the value itself or of what holds it (a route's backend came with the route). */
+function findOrigin(origins: ReadonlyMap<string, string>, path: Path): string | null {
+  for (let length = path.length; length > 0; length--) {
+    const origin = origins.get(JSON.stringify(path.slice(0, length)));
+    if (origin !== undefined) return origin;
+  }
+  return null;
+}

@@ -1,0 +1,179 @@
+/** `sniway explain`: which route takes a name, why, and what would be dialled or shown instead. */
+import { isIPv6 } from 'node:net';
+import { createAddressGuard } from '../backends/address-guard.ts';
+import type { AddressGuard } from '../backends/address-guard.ts';
+import { formatBackend } from '../backends/backend-address.ts';
+import { createResolver } from '../backends/resolver.ts';
+import type { ResolvedAddress, Resolver } from '../backends/resolver.ts';
+import type { CheckedConfig } from '../config/check-config.ts';
+import { escapeControls, quote } from '../config/plain-text.ts';
+import { decide, settle } from '../decide.ts';
+import type { HelloFacts, NameQuestion } from '../decide.ts';
+import { DIAL_ADDRESSES_MAX } from '../limits.ts';
+import type { RouteCandidate } from '../routing/route-table.ts';
+import { createSnapshot } from '../snapshot.ts';
+import type { Snapshot } from '../snapshot.ts';
+import type { Answer, Endpoint, Verdict } from '../verdict.ts';
+import { parseConfigName, parseServerName } from '../wire/host-name.ts';
+import { alertName } from '../wire/tls-alert.ts';
+import type { ConfigFlags } from './config-flags.ts';
+import { CommandError, EXIT } from './exit-codes.ts';
+import { loadCommandConfig } from './load-config.ts';
+
+/** A word and what is told about it; a line that goes on with the one before has no word. */
+type Line = readonly [word: string, text: string];
+
+/** Nothing is opened, so a configuration without a listener can be explained too. */
+const LISTEN_DEFAULT = '127.0.0.1:0';
+const WORD_WIDTH = 10;
+
+/**
+ * The text for stdout: what the proxy would do with a client that asks for this name and offers these protocols. It
+ * is decided by the code that decides for clients. A look-up that fails is part of the answer.
+ * @throws CommandError if the configuration is unfit, or the name is no host name.
+ */
+export async function explainName(
+  name: string,
+  alpn: readonly string[],
+  flags: ConfigFlags,
+): Promise<string> {
+  const hello: HelloFacts = { serverName: readName(name), alpnProtocols: alpn };
+  const { config, warnings } = await loadCommandConfig(flags, { listenDefault: LISTEN_DEFAULT });
+  const snapshot = createSnapshot(config);
+  const lines = [
+    ...describeClient(name, hello),
+    ...describeRoutes(hello, snapshot),
+    ...(await describeDecision(hello, { config, snapshot })),
+  ];
+  const body = lines.map(([word, text]) => `${word.padEnd(WORD_WIDTH)}${text}\n`).join('');
+  return warnings === '' ? body : `${warnings}\n${body}`;
+}
+
+/** The canonical name; null for an IP literal, which counts as no name. */
+function readName(text: string): string | null {
+  if (parseServerName(Buffer.from(text)).kind === 'ip-literal') return null;
+  const parsed = parseConfigName(text);
+  if (parsed.ok) return parsed.name;
+  throw new CommandError(`error: ${quote(text)} is not a host name: ${parsed.message}`, EXIT.usage);
+}
+
+function describeClient(name: string, { serverName, alpnProtocols }: HelloFacts): Line[] {
+  const asked =
+    serverName ?? `none: ${escapeControls(name)} is an IP address, which clients do not send as a name`;
+  const alpn = alpnProtocols.map(escapeControls).join(', ');
+  return [['name', asked], ...(alpn === '' ? [] : [['alpn', alpn] as const])];
+}
+
+/** Which pattern takes the name, and which others cover it. */
+function describeRoutes(hello: HelloFacts, { table, routes }: Snapshot): Line[] {
+  if (hello.serverName === null) return [];
+  const candidates = table.explain(hello.serverName, hello);
+  const nameOf = ({ route }: RouteCandidate): string => escapeControls(routes[route]?.name ?? '');
+  const chosen = candidates.find(({ outcome }) => outcome === 'chosen');
+  const others = candidates.filter(candidate => candidate !== chosen);
+  const passed = others.map((other, index): Line => {
+    const text = `${describePattern(other)} of route ${nameOf(other)}: ${describeOutcome(other)}`;
+    return [index === 0 ? 'passed' : '', text];
+  });
+  if (chosen === undefined) return [['route', 'none'], ...passed];
+  return [['route', nameOf(chosen)], ['pattern', describePattern(chosen)], ...passed];
+}
+
+function describePattern({ pattern, alpn }: RouteCandidate): string {
+  const kind = pattern.startsWith('/')
+    ? 'regular expression'
+    : pattern.startsWith('**.')
+      ? 'one or more labels'
+      : pattern.startsWith('*.')
+        ? 'one label'
+        : 'exact';
+  const condition = alpn.length === 0 ? '' : `, ALPN ${alpn.map(escapeControls).join(' or ')}`;
+  return `${escapeControls(pattern)} (${kind}${condition})`;
+}
+
+function describeOutcome({ outcome }: RouteCandidate): string {
+  return outcome === 'not-offered'
+    ? 'the client offers no such protocol'
+    : 'comes after the one that takes it';
+}
+
+interface Decider {
+  readonly config: CheckedConfig;
+  readonly snapshot: Snapshot;
+}
+
+async function describeDecision(hello: HelloFacts, { config, snapshot }: Decider): Promise<Line[]> {
+  const decision = decide(hello, snapshot);
+  const action = snapshot.routes.find(({ name }) => 'route' in decision && name === decision.route)?.action;
+  const backend: Line[] =
+    action?.kind === 'relay' ? [['backend', escapeControls(formatBackend(action.backend))]] : [];
+  if (decision.kind !== 'resolve') return [...backend, ...describeVerdict(decision)];
+  const guard = createAddressGuard({ ...config, ownListeners: () => ownListeners(config) });
+  const recorder = recordAddresses(createResolver());
+  const { policies, dialTimeoutMs: timeoutMs } = config;
+  const verdict = await settle(decision, { resolver: recorder.resolver, guard, policies, timeoutMs });
+  const addresses = describeAddresses(recorder.found(), decision, guard);
+  return [...backend, ['look-up', escapeControls(decision.host)], ...addresses, ...describeVerdict(verdict)];
+}
+
+function ownListeners({ listen }: CheckedConfig): { address: string; port: number }[] {
+  return listen.flatMap(target =>
+    target.kind === 'tcp' ? [{ address: target.address, port: target.port }] : [],
+  );
+}
+
+interface Recorder {
+  readonly resolver: Resolver;
+  readonly found: () => readonly ResolvedAddress[];
+}
+
+/** Keeps what was found, so that the addresses shown are those that were decided on. */
+function recordAddresses(resolver: Resolver): Recorder {
+  let found: readonly ResolvedAddress[] = [];
+  return {
+    found: () => found,
+    resolver: {
+      async resolve(name, timeoutMs) {
+        found = await resolver.resolve(name, timeoutMs);
+        return found;
+      },
+    },
+  };
+}
+
+/** Each address that was found, with the reason if the guard refuses it. */
+function describeAddresses(
+  found: readonly ResolvedAddress[],
+  { port, fromClient }: NameQuestion,
+  guard: AddressGuard,
+): Line[] {
+  return found.map((entry): Line => {
+    const endpoint: Endpoint = { kind: 'tcp', ...entry, port };
+    const refusal = guard.refusal(endpoint, fromClient);
+    return ['', `${formatEndpoint(endpoint)} ${refusal === null ? 'allowed' : `refused: ${refusal}`}`];
+  });
+}
+
+function describeVerdict(verdict: Verdict): Line[] {
+  if (verdict.kind === 'relay') {
+    const dialled = verdict.endpoints.slice(0, DIAL_ADDRESSES_MAX).map(formatEndpoint);
+    return [['dials', dialled.join(', ')]];
+  }
+  const detail = verdict.detail === null ? '' : ` (${escapeControls(verdict.detail)})`;
+  return [
+    ['end', `${verdict.endReason}${detail}`],
+    ['client', `sees ${describeAnswer(verdict.answer)}`],
+  ];
+}
+
+function describeAnswer(answer: Answer): string {
+  if (answer.kind === 'close') return 'an orderly close, without an alert';
+  if (answer.kind === 'reset') return 'a connection reset';
+  return `the alert ${alertName(answer.description) ?? answer.description}`;
+}
+
+function formatEndpoint(endpoint: Endpoint): string {
+  if (endpoint.kind === 'unix') return escapeControls(`unix:${endpoint.path}`);
+  const { address, port } = endpoint;
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+}

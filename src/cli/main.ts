@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// SIGUSR1 opens Node's inspector unless somebody listens to it: a proxy in front of a company must not, so this comes
+// before anything else is loaded.
+process.on('SIGUSR1', () => undefined);
+
+const { runCommand } = await import('./command.ts');
+const exitCode = await runCommand(process.argv.slice(2));
+// Output to a pipe may still be under way: the code is set, and Node ends by itself when nothing is left to do.
+process.exitCode = exitCode;
+
+export {};

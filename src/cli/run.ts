@@ -1,0 +1,126 @@
+/** `sniway run`: the proxy itself, until a signal ends it. */
+import type { CheckedConfig } from '../config/check-config.ts';
+import { ConfigError, SniwayError, describeProblem } from '../errors.ts';
+import type { BoundAddress } from '../events.ts';
+import { formatAccessLine } from '../observability/access-log.ts';
+import type { AccessLogFormat } from '../observability/access-log.ts';
+import { createLineSink } from '../observability/line-sink.ts';
+import { createCheckedProxy } from '../proxy.ts';
+import type { SniProxy } from '../proxy.ts';
+import { loadCommandConfig } from './load-config.ts';
+import type { ConfigFlags } from './config-flags.ts';
+import { createOperatorConsole } from './console.ts';
+import type { OperatorConsole } from './console.ts';
+import { CommandError, EXIT } from './exit-codes.ts';
+import { VERSION } from './version.ts';
+
+export interface RunFlags extends ConfigFlags {
+  readonly logFormat: AccessLogFormat;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+}
+
+export interface RunHooks {
+  /** Called once the listeners are open. */
+  readonly started?: (addresses: readonly BoundAddress[]) => void;
+}
+
+const LOG_FLUSH_TIMEOUT_MS = 2_000;
+
+/** Runs until SIGTERM or SIGINT; resolves with the exit code. */
+export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<number> {
+  const { config, warnings } = await loadCommandConfig(flags);
+  const operator = createOperatorConsole(flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal');
+  for (const line of warnings.split('\n')) if (line !== '') operator.say('warn', line);
+  const accessLog = createLineSink({
+    fd: 1,
+    onError: error =>
+      operator.say('error', `access log: ${error.message}; lines are dropped until it can be written`),
+  });
+  try {
+    const proxy = createProxyOrExplain(config);
+    proxy.on('notice', ({ level, message }) => operator.say(level, message));
+    proxy.on('opened', ({ id, client, listener }) =>
+      operator.say('debug', `connection ${id} from ${client.address}:${client.port} on ${listener}`),
+    );
+    proxy.on('ended', record => accessLog.write(formatAccessLine(record, flags.logFormat)));
+    const addresses = await startOrExplain(proxy);
+    sayStarted(operator, proxy, config);
+    hooks.started?.(addresses);
+    return await untilSignal(proxy, config, operator);
+  } finally {
+    await accessLog.close(LOG_FLUSH_TIMEOUT_MS);
+    if (accessLog.dropped > 0)
+      operator.say('warn', `${accessLog.dropped} access lines were dropped: stdout was too slow`);
+    await operator.close();
+  }
+}
+
+function createProxyOrExplain(config: CheckedConfig): SniProxy {
+  try {
+    return createCheckedProxy(config);
+  } catch (error) {
+    if (error instanceof SniwayError) throw new CommandError(`sniway: error: ${error.message}`, EXIT.usage);
+    throw error;
+  }
+}
+
+async function startOrExplain(proxy: SniProxy): Promise<readonly BoundAddress[]> {
+  try {
+    return await proxy.start();
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      throw new CommandError(`sniway: error: ${error.problems.map(describeProblem).join('\n')}`, EXIT.usage);
+    }
+    if (error instanceof SniwayError) throw new CommandError(`sniway: error: ${error.message}`, EXIT.failure);
+    throw error;
+  }
+}
+
+function sayStarted(operator: OperatorConsole, proxy: SniProxy, config: CheckedConfig): void {
+  const count = config.routes.length;
+  operator.say(
+    'info',
+    `${VERSION}, ${proxy.engine.name} engine (${proxy.engine.why}), ${count} ${count === 1 ? 'route' : 'routes'}`,
+  );
+  for (const address of proxy.addresses) operator.say('info', `listening on ${address.text}`);
+}
+
+/** The first SIGTERM or SIGINT drains, the second ends at once. */
+function untilSignal(proxy: SniProxy, config: CheckedConfig, operator: OperatorConsole): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let draining = false;
+    const onSignal = (signal: NodeJS.Signals): void => {
+      if (draining) {
+        operator.say('warn', `${signal} again: ending ${proxy.connectionCount} connections now`);
+        proxy.kill().then(() => finish(EXIT.ok), reject);
+        return;
+      }
+      draining = true;
+      const closing = proxy.close();
+      operator.say('info', drainText(signal, proxy.connectionCount, config.drainTimeoutMs));
+      closing.then(({ terminated }) => {
+        if (terminated > 0)
+          operator.say('warn', `${terminated} connections did not end in time and were ended`);
+        finish(terminated > 0 ? EXIT.drainTimeout : EXIT.ok);
+      }, reject);
+    };
+    const onHangUp = (): void => {
+      operator.say(
+        'warn',
+        'SIGHUP: this version cannot reload its configuration; restart it to use a new one',
+      );
+    };
+    const finish = (code: number): void => {
+      process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('SIGHUP', onHangUp);
+      resolve(code);
+    };
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onHangUp);
+  });
+}
+
+function drainText(signal: string, connections: number, drainTimeoutMs: number): string {
+  if (connections === 0) return `${signal}: no connections are open, ending`;
+  const noun = connections === 1 ? 'connection' : 'connections';
+  return `${signal}: draining ${connections} ${noun} for up to ${drainTimeoutMs / 1000}s (once more ends them now)`;
+}
