@@ -1,0 +1,22 @@
+/**
+ * What every engine must do, whatever moves its bytes. Each engine's own test file runs all of it with its name; a
+ * fault found in one engine gets its test here.
+ */
+import { describe } from 'node:test';
+import { describeHello } from './conformance/hello.ts';
+import { describeLifecycle } from './conformance/lifecycle.ts';
+import { describeRefusals } from './conformance/refusals.ts';
+import { describeRelay } from './conformance/relay.ts';
+import { describeVanishing } from './conformance/vanishing.ts';
+
+export type EngineName = 'portable' | 'linux';
+
+export function describeEngine(engine: EngineName): void {
+  describe(`${engine} engine`, () => {
+    describeHello(engine);
+    describeRefusals(engine);
+    describeRelay(engine);
+    describeVanishing(engine);
+    describeLifecycle(engine);
+  });
+}
