@@ -27,7 +27,8 @@ if (major < NODE_MINIMUM[0] || (major === NODE_MINIMUM[0] && minor < NODE_MINIMU
 const lock = join(root, 'package-lock.json');
 if (!existsSync(lock)) fail('package-lock.json is missing', 'restore it: git checkout package-lock.json');
 const wanted = `${process.version} ${createHash('sha256').update(readFileSync(lock)).digest('hex')}`;
-const run = (command, args) => spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+const run = (command, args) =>
+  spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
 
 if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) {
   say('dependencies are up to date');
@@ -42,14 +43,21 @@ if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) {
     fail(`npm could not be started: ${done.error.message}`, 'install npm, then run the command again');
   }
   if (done.status !== 0) {
-    fail('npm ci failed (see above)', 'check that the npm registry can be reached, then run the command again');
+    fail(
+      'npm ci failed (see above)',
+      'check that the npm registry can be reached, then run the command again',
+    );
   }
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, wanted);
 }
 
 say('building (tsc) ...');
-const built = run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
+const built = run(process.execPath, [
+  join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+  '-p',
+  'tsconfig.json',
+]);
 if (built.error !== undefined || built.status !== 0) {
   fail('the build failed (see above)', 'git status shows local changes; npm run clean clears old output');
 }
