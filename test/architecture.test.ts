@@ -119,6 +119,13 @@ test('wire/ does no I/O', () => {
   assert.deepEqual(guilty, []);
 });
 
+test('only the system calls of the linux engine load native code', () => {
+  // Any mention of the package as a string counts: an import, a type import, a require or a name built for one.
+  const ffi = /['"`](?:koffi|@koromix\/koffi[^'"`]*)(?:\/[^'"`]*)?['"`]|\bprocess\.dlopen\b|\.node['"`]/;
+  const users = sourceFiles().filter(file => ffi.test(readFileSync(join(source, file), 'utf8')));
+  assert.deepEqual(users, ['engine/linux/syscalls/load-kernel.ts']);
+});
+
 test('files in src/ import each other without a cycle', () => {
   const edges = new Map<string, string[]>();
   for (const { from, to, typeOnly } of sourceFiles().flatMap(importsOf)) {
