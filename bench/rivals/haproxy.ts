@@ -1,0 +1,50 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Contender, Task } from './contender.ts';
+
+/**
+ * Two descriptors for each connection and each pipe: together they stay below 20,000 open files, a usual hard limit.
+ * HAProxy does not start when it cannot have as many as it may need.
+ */
+const CONNECTIONS_MAX = 9000;
+const PIPES_MAX = 900;
+
+/** As the manual shows it for routing by SNI; splicing is on, and HAProxy passes half-closes on by itself. */
+export const haproxy: Contender = {
+  name: 'haproxy',
+  prepare: task => command(task, { global: '', bind: '' }),
+};
+
+/** With what helps it most on this load: accepts only when data is there, splices through pipes of 1 MiB. */
+export const haproxyTuned: Contender = {
+  name: 'haproxy-tuned',
+  prepare: task => command(task, { global: '  tune.pipesize 1048576', bind: ' defer-accept' }),
+};
+
+function command(task: Task, extra: { global: string; bind: string }): readonly string[] {
+  const file = join(task.folder, 'haproxy.cfg');
+  writeFileSync(
+    file,
+    `global
+  nbthread 1
+  maxconn ${CONNECTIONS_MAX}
+  maxpipes ${PIPES_MAX}
+${extra.global}
+defaults
+  mode tcp
+  option splice-auto
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+frontend tls
+  bind 127.0.0.1:${task.port} backlog 4096${extra.bind}
+  tcp-request inspect-delay 5s
+  tcp-request content accept if { req_ssl_hello_type 1 }
+  tcp-request content reject
+  use_backend bench if { req_ssl_sni -i ${task.serverName} }
+backend bench
+  server bench 127.0.0.1:${task.backendPort}
+`,
+  );
+  return ['haproxy', '-db', '-f', file];
+}

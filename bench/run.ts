@@ -1,0 +1,181 @@
+/**
+ * Measures Sniway beside other proxies and beside no proxy at all, in turns (A B C, A B C, ...), so that what the machine
+ * does meanwhile hits all alike. Only the ratios of one run mean anything.
+ *
+ *     npm run bench -- --only connections,download --contenders sniway-linux,haproxy,direct --rounds 5 --seconds 4
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { CASES } from './cases.ts';
+import type { Case } from './cases.ts';
+import { captureHello } from './capture-hello.ts';
+import type { LoadResult, LoadSettings } from './load/load.ts';
+import { formatTable } from './report.ts';
+import type { Row } from './report.ts';
+import type { Contender } from './rivals/contender.ts';
+import { direct } from './rivals/direct.ts';
+import { haproxy, haproxyTuned } from './rivals/haproxy.ts';
+import { nginx } from './rivals/nginx.ts';
+import { startContender } from './rivals/run-contender.ts';
+import type { Running } from './rivals/run-contender.ts';
+import { sniproxy } from './rivals/sniproxy.ts';
+import { sniwayLinux, sniwayPortable } from './rivals/sniway.ts';
+
+const CONTENDERS: readonly Contender[] = [
+  sniwayLinux,
+  sniwayPortable,
+  haproxy,
+  haproxyTuned,
+  nginx,
+  sniproxy,
+  direct,
+];
+const SERVER_NAME = 'bench.example.com';
+const PROXY_CPU = 0;
+const LOAD_CPU = 1;
+/** Seconds a measurement may take beside its own. */
+const SPARE_SECONDS = 90;
+
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: 'string', default: CASES.map(entry => entry.name).join(',') },
+    contenders: { type: 'string', default: CONTENDERS.map(entry => entry.name).join(',') },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '3' },
+    warmup: { type: 'string', default: '1' },
+    flows: { type: 'string' },
+    copy: { type: 'boolean', default: false },
+    json: { type: 'string' },
+  },
+});
+
+interface Bench {
+  readonly cases: readonly Case[];
+  readonly contenders: readonly Contender[];
+  readonly rounds: number;
+  readonly backendPort: number;
+  readonly hello: Buffer;
+}
+
+function pick<T extends { readonly name: string }>(all: readonly T[], names: string): readonly T[] {
+  return names.split(',').map(name => {
+    const found = all.find(entry => entry.name === name);
+    if (found === undefined)
+      throw new Error(`'${name}' is none of ${all.map(entry => entry.name).join(', ')}`);
+    return found;
+  });
+}
+
+/** Runs a program of load/ and gives the first line it prints; kills it when it is overdue. */
+async function runLoad(settings: LoadSettings): Promise<LoadResult> {
+  const child = spawn(process.execPath, [programFile('load'), JSON.stringify(settings)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const limitMs = (settings.warmupSeconds + settings.seconds + SPARE_SECONDS) * 1000;
+  const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
+  let output = '';
+  let complaint = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stderr
+    .setEncoding('utf8')
+    .on('data', (text: string) => (complaint = (complaint + text).slice(-2000)));
+  const [code] = (await once(child, 'close')) as [number | null];
+  clearTimeout(timer);
+  if (code !== 0) throw new Error(/Error: .*/.exec(complaint)?.[0] ?? `the load ended with ${code}`);
+  return JSON.parse(output) as LoadResult;
+}
+
+const programFile = (name: string): string => fileURLToPath(new URL(`load/${name}.js`, import.meta.url));
+
+async function startBackend(lifetimeSeconds: number): Promise<{ port: number; stop(): void }> {
+  const settings = JSON.stringify({ cpu: LOAD_CPU, lifetimeSeconds, copy: flags.copy });
+  const child = spawn(process.execPath, [programFile('backend'), settings], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  const { port } = JSON.parse(line.toString()) as { port: number };
+  return { port, stop: () => void child.kill('SIGKILL') };
+}
+
+function loadSettings(bench: Bench, { name, settings }: Case, running: Running): LoadSettings {
+  return {
+    load: name,
+    port: running.port,
+    backendPort: bench.backendPort,
+    hello: bench.hello.toString('base64'),
+    cpu: LOAD_CPU,
+    pid: running.pid,
+    warmupSeconds: name === 'idle' ? 0 : Number(flags.warmup),
+    seconds: name === 'idle' ? 0 : Number(flags.seconds),
+    flows: settings.flows > 0 && flags.flows !== undefined ? Number(flags.flows) : settings.flows,
+    held: settings.held,
+    copy: flags.copy,
+  };
+}
+
+interface OpenRow extends Row {
+  readonly results: LoadResult[];
+  problem: string | null;
+}
+
+async function measureOnce(bench: Bench, entry: Case, row: OpenRow, running: Running): Promise<void> {
+  try {
+    row.results.push(await runLoad(loadSettings(bench, entry, running)));
+  } catch (error) {
+    row.problem = error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Runs one case: all contenders in turn, `rounds` times. */
+async function measureCase(bench: Bench, entry: Case): Promise<readonly Row[]> {
+  const rows = bench.contenders.map(({ name }): OpenRow => ({ contender: name, results: [], problem: null }));
+  const plan = { serverName: SERVER_NAME, backendPort: bench.backendPort, cpu: PROXY_CPU };
+  const standing = new Map<Contender, Running>();
+  const start = async (index: number): Promise<Running | null> => {
+    const started = await startContender(bench.contenders[index]!, plan);
+    if (!started.ok) rows[index]!.problem = started.why;
+    return started.ok ? started.running : null;
+  };
+  try {
+    for (let round = 0; round < bench.rounds; round++) {
+      for (const [index, contender] of bench.contenders.entries()) {
+        if (rows[index]!.problem !== null) continue;
+        const running = standing.get(contender) ?? (await start(index));
+        if (running === null) continue;
+        await measureOnce(bench, entry, rows[index]!, running);
+        if (entry.fresh) await running.stop();
+        else standing.set(contender, running);
+      }
+    }
+  } finally {
+    for (const running of standing.values()) await running.stop();
+  }
+  return rows;
+}
+
+async function main(): Promise<void> {
+  const cases = pick(CASES, flags.only);
+  const contenders = pick(CONTENDERS, flags.contenders);
+  const rounds = Number(flags.rounds);
+  const measurements = cases.length * contenders.length * rounds;
+  const secondsMax = measurements * (Number(flags.seconds) + Number(flags.warmup) + SPARE_SECONDS);
+  const backend = await startBackend(secondsMax);
+  try {
+    const hello = await captureHello(SERVER_NAME);
+    const bench: Bench = { cases, contenders, rounds, backendPort: backend.port, hello };
+    const all: Record<string, readonly Row[]> = {};
+    for (const entry of cases) {
+      const rows = await measureCase(bench, entry);
+      all[entry.name] = rows;
+      console.log(`${formatTable(entry, rows)}\n`);
+    }
+    if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(all, null, 2)}\n`);
+  } finally {
+    backend.stop();
+  }
+}
+
+await main();
