@@ -10,7 +10,7 @@ export interface Row {
 }
 
 /** Contenders that others are compared with: the best of these has the ratio 1. */
-const PEERS: ReadonlySet<string> = new Set(['haproxy', 'nginx']);
+const PEERS: ReadonlySet<string> = new Set(['haproxy', 'haproxy-tuned', 'nginx']);
 
 export function median(values: readonly number[]): number {
   const sorted = values.filter(value => !Number.isNaN(value)).toSorted((a, b) => a - b);
