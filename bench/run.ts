@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { CASES } from './cases.ts';
 import type { Case } from './cases.ts';
 import { captureHello } from './capture-hello.ts';
+import type { BackendPorts } from './load/backend.ts';
 import type { LoadResult, LoadSettings } from './load/load.ts';
 import { formatTable } from './report.ts';
 import type { Row } from './report.ts';
@@ -20,7 +21,7 @@ import { direct } from './rivals/direct.ts';
 import { haproxy, haproxyTuned } from './rivals/haproxy.ts';
 import { nginx } from './rivals/nginx.ts';
 import { startContender } from './rivals/run-contender.ts';
-import type { Running } from './rivals/run-contender.ts';
+import type { Running, StartPlan } from './rivals/run-contender.ts';
 import { sniproxy } from './rivals/sniproxy.ts';
 import { sniwayLinux, sniwayPortable } from './rivals/sniway.ts';
 
@@ -34,6 +35,7 @@ const CONTENDERS: readonly Contender[] = [
   direct,
 ];
 const SERVER_NAME = 'bench.example.com';
+const HOLD_NAME = 'hold.example.com';
 const PROXY_CPU = 0;
 const LOAD_CPU = 1;
 /** Seconds a measurement may take beside its own. */
@@ -56,8 +58,9 @@ interface Bench {
   readonly cases: readonly Case[];
   readonly contenders: readonly Contender[];
   readonly rounds: number;
-  readonly backendPort: number;
+  readonly backend: BackendPorts;
   readonly hello: Buffer;
+  readonly holdHello: Buffer;
 }
 
 function pick<T extends { readonly name: string }>(all: readonly T[], names: string): readonly T[] {
@@ -90,22 +93,24 @@ async function runLoad(settings: LoadSettings): Promise<LoadResult> {
 
 const programFile = (name: string): string => fileURLToPath(new URL(`load/${name}.js`, import.meta.url));
 
-async function startBackend(lifetimeSeconds: number): Promise<{ port: number; stop(): void }> {
+async function startBackend(lifetimeSeconds: number): Promise<{ ports: BackendPorts; stop(): void }> {
   const settings = JSON.stringify({ cpu: LOAD_CPU, lifetimeSeconds, copy: flags.copy });
   const child = spawn(process.execPath, [programFile('backend'), settings], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  const { port } = JSON.parse(line.toString()) as { port: number };
-  return { port, stop: () => void child.kill('SIGKILL') };
+  const ports = JSON.parse(line.toString()) as BackendPorts;
+  return { ports, stop: () => void child.kill('SIGKILL') };
 }
 
 function loadSettings(bench: Bench, { name, settings }: Case, running: Running): LoadSettings {
   return {
     load: name,
     port: running.port,
-    backendPort: bench.backendPort,
+    holdPort: running.holdPort,
+    backendPort: bench.backend.port,
     hello: bench.hello.toString('base64'),
+    holdHello: bench.holdHello.toString('base64'),
     cpu: LOAD_CPU,
     pid: running.pid,
     warmupSeconds: name === 'idle' ? 0 : Number(flags.warmup),
@@ -132,7 +137,13 @@ async function measureOnce(bench: Bench, entry: Case, row: OpenRow, running: Run
 /** Runs one case: all contenders in turn, `rounds` times. */
 async function measureCase(bench: Bench, entry: Case): Promise<readonly Row[]> {
   const rows = bench.contenders.map(({ name }): OpenRow => ({ contender: name, results: [], problem: null }));
-  const plan = { serverName: SERVER_NAME, backendPort: bench.backendPort, cpu: PROXY_CPU };
+  const plan: StartPlan = {
+    cpu: PROXY_CPU,
+    routes: [
+      { serverName: SERVER_NAME, backendPort: bench.backend.port },
+      { serverName: HOLD_NAME, backendPort: bench.backend.holdPort },
+    ],
+  };
   const standing = new Map<Contender, Running>();
   const start = async (index: number): Promise<Running | null> => {
     const started = await startContender(bench.contenders[index]!, plan);
@@ -165,7 +176,8 @@ async function main(): Promise<void> {
   const backend = await startBackend(secondsMax);
   try {
     const hello = await captureHello(SERVER_NAME);
-    const bench: Bench = { cases, contenders, rounds, backendPort: backend.port, hello };
+    const holdHello = await captureHello(HOLD_NAME);
+    const bench: Bench = { cases, contenders, rounds, backend: backend.ports, hello, holdHello };
     const all: Record<string, readonly Row[]> = {};
     for (const entry of cases) {
       const rows = await measureCase(bench, entry);

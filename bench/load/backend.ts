@@ -10,21 +10,28 @@ import * as layouts from '../../src/engine/linux/syscalls/layouts.ts';
 import { orThrow } from '../../src/engine/linux/syscalls/system-error.ts';
 import { Reactor } from './reactor.ts';
 import type { Handler } from './reactor.ts';
+import { bulkSink, bulkSinkFlags } from './flows.ts';
 import { ANSWER_BYTES, BULK_BYTES, COUNT_BYTES, MODES, MODE_OFFSET, recordBytes } from './wire.ts';
 
 interface BackendSettings {
   readonly cpu: number;
   readonly lifetimeSeconds: number;
-  /** Whether bulk uploads are copied out of the kernel; else dropped there (tcp(7), MSG_TRUNC). */
+  /** Whether bulk bytes are copied out of the kernel; else dropped there. */
   readonly copy: boolean;
+}
+
+export interface BackendPorts {
+  readonly port: number;
+  readonly holdPort: number;
 }
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as BackendSettings;
 const reactor = new Reactor();
 const { kernel, scratch } = reactor;
 const payload = reactor.arena.allocate('payload', BULK_BYTES, 4096);
+const answer = reactor.constant(Buffer.alloc(ANSWER_BYTES, 'a'));
 const countRegion = reactor.arena.allocate('count', COUNT_BYTES);
-const sinkFlags = settings.copy ? 0 : C.MSG_TRUNC;
+const sinkFlags = bulkSinkFlags(settings.copy);
 let uploadedBytes = 0;
 
 class Served implements Handler {
@@ -67,9 +74,12 @@ class Served implements Handler {
   }
 
   #begin(): void {
-    if (this.#mode === MODES.answer) this.#send(payload.address, ANSWER_BYTES);
-    else if (this.#mode === MODES.hold) this.#send(payload.address, 1);
+    if (this.#mode === MODES.answer) {
+      this.#send(answer.address, answer.length);
+      reactor.drop(this.#fd);
+    } else if (this.#mode === MODES.hold) this.#send(answer.address, 1);
     else if (this.#mode === MODES.download) reactor.rewatch(this.#fd, C.EPOLLOUT);
+    else if (this.#mode === MODES.upload) bulkSink(reactor, this.#fd);
     else if (this.#mode === MODES.count) {
       countRegion.view.setBigUint64(countRegion.offset, BigInt(uploadedBytes), true);
       this.#send(countRegion.address, COUNT_BYTES);
@@ -116,18 +126,26 @@ function listen(): { fd: number; port: number } {
 /** Connections taken in one turn before the others get theirs. */
 const ACCEPTS_PER_TURN = 64;
 
-const listener = listen();
-reactor.watch(listener.fd, C.EPOLLIN, {
-  ready() {
-    for (let count = 0; count < ACCEPTS_PER_TURN; count++) {
-      const fd = kernel.accept4(listener.fd, 0, 0, C.SOCK_NONBLOCK | C.SOCK_CLOEXEC);
-      if (fd === -1) return;
-      const served = new Served(fd);
-      reactor.watch(fd, C.EPOLLIN, served);
-      served.ready();
-    }
-  },
-});
+/** Opens a listener and gives its port. */
+function serve(): number {
+  const listener = listen();
+  reactor.watch(listener.fd, C.EPOLLIN, {
+    ready() {
+      for (let count = 0; count < ACCEPTS_PER_TURN; count++) {
+        const fd = kernel.accept4(listener.fd, 0, 0, C.SOCK_NONBLOCK | C.SOCK_CLOEXEC);
+        if (fd === -1) return;
+        const served = new Served(fd);
+        reactor.watch(fd, C.EPOLLIN, served);
+        served.ready();
+      }
+    },
+  });
+  return listener.port;
+}
+
 reactor.pin(settings.cpu);
-writeSync(1, `${JSON.stringify({ port: listener.port })}\n`);
+// Connections that are held go to a port of their own: on a port they share with the others, they would lengthen every
+// search for a free client port, which is a cost of the load and not of the proxy.
+const ports: BackendPorts = { port: serve(), holdPort: serve() };
+writeSync(1, `${JSON.stringify(ports)}\n`);
 reactor.run(performance.now() + settings.lifetimeSeconds * 1000);

@@ -16,9 +16,24 @@ export interface Totals {
 export interface FlowContext {
   readonly reactor: Reactor;
   readonly target: Target;
+  /** Address to dial from; null leaves it to the kernel. */
+  readonly source: Target | null;
   /** The hello with the mode of this kind of flow. */
   readonly hello: Region;
   readonly totals: Totals;
+}
+
+/**
+ * Flags of the recv that takes bulk bytes: unless they are to be copied the kernel drops them (tcp(7), MSG_TRUNC), so that
+ * the load has more to give than the fastest proxy takes.
+ */
+export function bulkSinkFlags(copy: boolean): number {
+  return copy ? 0 : C.MSG_TRUNC;
+}
+
+/** Lets a socket wake its reader for large pieces only (socket(7), SO_RCVLOWAT), for the same reason. */
+export function bulkSink(reactor: Reactor, fd: number): void {
+  reactor.options.set(fd, C.SOL_SOCKET, C.SO_RCVLOWAT, BULK_BYTES);
 }
 
 /** Connects, sends the hello as soon as the kernel takes it, then leaves the socket to its kind. */
@@ -32,8 +47,8 @@ abstract class Flow implements Handler {
   }
 
   start(): void {
-    const { reactor, target } = this.context;
-    this.fd = reactor.dial(target);
+    const { reactor, target, source } = this.context;
+    this.fd = reactor.dial(target, source);
     this.#helloSent = false;
     if (this.fd === -1) this.fail();
     // On loopback the handshake is mostly over when connect returns.
@@ -79,40 +94,47 @@ abstract class Flow implements Handler {
   }
 }
 
-/** Hello, answer, close; then the next one. */
+/**
+ * Hello, answer, end of file, close; then the next one. The backend closes first, because the side that does keeps its
+ * port for a minute (TIME_WAIT): were it the client, most of the time would go into the search for a free port.
+ */
 export class VisitFlow extends Flow {
   #received = 0;
 
   protected override proceed(): void {
     const { reactor, totals } = this.context;
-    const count = reactor.kernel.recv(this.fd, reactor.scratch.address, ANSWER_BYTES, 0);
+    const count = reactor.kernel.recv(this.fd, reactor.scratch.address, reactor.scratch.length, 0);
     if (count > 0) {
       this.#received += count;
-      if (this.#received < ANSWER_BYTES) return;
-      totals.connections++;
-      totals.bytes += this.#received;
-      this.#received = 0;
-      this.stop();
-      this.start();
-    } else if (!this.mustWait(count)) {
-      this.#received = 0;
-      this.fail();
+      return;
     }
+    if (this.mustWait(count)) return;
+    const isWhole = count === 0 && this.#received === ANSWER_BYTES;
+    this.#received = 0;
+    if (!isWhole) return this.fail();
+    totals.connections++;
+    this.stop();
+    this.start();
   }
 }
 
 /** Reads for ever. */
 export class DownloadFlow extends Flow {
-  readonly #flags: number;
+  readonly #sinkFlags: number;
 
-  constructor(context: FlowContext, copy: boolean) {
+  constructor(context: FlowContext, sinkFlags: number) {
     super(context);
-    this.#flags = copy ? 0 : C.MSG_TRUNC;
+    this.#sinkFlags = sinkFlags;
+  }
+
+  protected override begin(): number {
+    bulkSink(this.context.reactor, this.fd);
+    return C.EPOLLIN;
   }
 
   protected override proceed(): void {
     const { reactor, totals } = this.context;
-    const count = reactor.kernel.recv(this.fd, reactor.scratch.address, BULK_BYTES, this.#flags);
+    const count = reactor.kernel.recv(this.fd, reactor.scratch.address, BULK_BYTES, this.#sinkFlags);
     if (count > 0) totals.bytes += count;
     else if (!this.mustWait(count)) this.fail();
   }

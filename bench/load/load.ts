@@ -20,9 +20,12 @@ export interface LoadSettings {
   readonly load: LoadName;
   /** Of the proxy, or of the backend itself. */
   readonly port: number;
+  /** For connections that are held: the same proxy, or the other port of the backend itself. */
+  readonly holdPort: number;
   readonly backendPort: number;
-  /** The ClientHello to send, base64. */
+  /** ClientHellos to send, base64: for the load, and for the connections that are held. */
   readonly hello: string;
+  readonly holdHello: string;
   readonly cpu: number;
   /** Root of the process tree whose processor time and memory count; 0 for none. */
   readonly pid: number;
@@ -32,7 +35,7 @@ export interface LoadSettings {
   readonly flows: number;
   /** Connections held open beside the load. */
   readonly held: number;
-  /** Whether bulk bytes are copied out of the kernel; else dropped there (tcp(7), MSG_TRUNC). */
+  /** Whether bulk bytes are copied out of the kernel; else dropped there. */
   readonly copy: boolean;
 }
 
@@ -63,14 +66,16 @@ const latencies = new Histogram();
 const pids = settings.pid === 0 ? [] : processTree(settings.pid);
 const target = reactor.target(settings.port);
 
-function contextFor(mode: Mode, at: Target = target): FlowContext {
-  const hello = reactor.constant(helloFor(Buffer.from(settings.hello, 'base64'), mode));
-  return { reactor, target: at, hello, totals };
+function contextFor(mode: Mode, at: Target = target, hello = settings.hello): FlowContext {
+  const bytes = reactor.constant(helloFor(Buffer.from(hello, 'base64'), mode));
+  return { reactor, target: at, source: null, hello: bytes, totals };
 }
 
 /** Opens `count` connections that keep still. */
 function hold(count: number): void {
-  const context = contextFor('hold');
+  // From an address of their own, so that the load beside them finds free ports at once.
+  const source = reactor.target(0, '127.0.0.2');
+  const context = { ...contextFor('hold', reactor.target(settings.holdPort), settings.holdHello), source };
   const held: flows.HoldFlow[] = [];
   let done = 0;
   const openNext = (): void => {
@@ -125,7 +130,8 @@ function startFlows(): void {
     }
     case 'download': {
       const context = contextFor('download');
-      return many(() => new flows.DownloadFlow(context, settings.copy));
+      const flags = flows.bulkSinkFlags(settings.copy);
+      return many(() => new flows.DownloadFlow(context, flags));
     }
     case 'upload': {
       const context = contextFor('upload');

@@ -60,9 +60,10 @@ export class Reactor {
     orThrow(this.kernel, 'sched_setaffinity', this.kernel.sched_setaffinity(0, mask.length, mask.address));
   }
 
-  target(port: number): Target {
+  /** A port of 127.0.0.1, or port 0 of another loopback address to dial from. */
+  target(port: number, address = '127.0.0.1'): Target {
     const region = this.arena.allocate('target', layouts.SOCKADDR_STORAGE_BYTES);
-    const endpoint = { kind: 'tcp', address: '127.0.0.1', port, family: 4 } as const;
+    const endpoint = { kind: 'tcp', address, port, family: 4 } as const;
     return {
       address: region.address,
       length: layouts.writeSockaddr(region.view, region.offset, endpoint),
@@ -77,9 +78,13 @@ export class Reactor {
   }
 
   /** A socket that connects, or has connected, to the target; -1 when the kernel has no port or memory left. */
-  dial(target: Target): number {
+  dial(target: Target, source: Target | null = null): number {
     const fd = this.kernel.socket(C.AF_INET, C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0);
     if (fd === -1) return -1;
+    if (source !== null) {
+      this.options.set(fd, C.IPPROTO_IP, C.IP_BIND_ADDRESS_NO_PORT, 1);
+      this.kernel.bind(fd, source.address, source.length);
+    }
     const result = this.kernel.connect(fd, target.address, target.length);
     if (result === 0 || this.kernel.errno() === C.EINPROGRESS) return fd;
     this.kernel.close(fd);

@@ -5,7 +5,7 @@
 
 /** What the backend does once the hello is there. */
 export const MODES = {
-  /** Sends ANSWER_BYTES and waits for the end of file. */
+  /** Sends ANSWER_BYTES and closes. */
   answer: 'a',
   /** Sends as fast as it can until the connection ends. */
   download: 'd',

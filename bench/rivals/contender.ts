@@ -1,10 +1,15 @@
 /** What the runner knows of a proxy under test. */
 
-/** Where a contender listens and what it is to do: relay connections for one exact name, refuse the rest. */
-export interface Task {
-  readonly port: number;
+/** Connections for this name go to this port of 127.0.0.1. */
+export interface Route {
   readonly serverName: string;
   readonly backendPort: number;
+}
+
+/** Where a contender listens and what it is to do: relay connections for these exact names, refuse the rest. */
+export interface Task {
+  readonly port: number;
+  readonly routes: readonly Route[];
   /** An empty folder of its own, removed after the run. */
   readonly folder: string;
 }

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Contender, Task } from './contender.ts';
+import type { Contender, Route, Task } from './contender.ts';
 
 /**
  * Two descriptors for each connection and each pipe: together they stay below 20,000 open files, a usual hard limit.
@@ -29,6 +29,11 @@ export const haproxyTuned: Contender = {
     }),
 };
 
+const useBackend = ({ serverName }: Route): string =>
+  `  use_backend ${serverName} if { req_ssl_sni -i ${serverName} }`;
+const backend = ({ serverName, backendPort }: Route): string =>
+  `backend ${serverName}\n  server ${serverName} 127.0.0.1:${backendPort}`;
+
 function command(task: Task, extra: { global: string; splice: string; bind: string }): readonly string[] {
   const file = join(task.folder, 'haproxy.cfg');
   writeFileSync(
@@ -49,9 +54,8 @@ frontend tls
   tcp-request inspect-delay 5s
   tcp-request content accept if { req_ssl_hello_type 1 }
   tcp-request content reject
-  use_backend bench if { req_ssl_sni -i ${task.serverName} }
-backend bench
-  server bench 127.0.0.1:${task.backendPort}
+${task.routes.map(useBackend).join('\n')}
+${task.routes.map(backend).join('\n')}
 `,
   );
   return ['haproxy', '-db', '-f', file];

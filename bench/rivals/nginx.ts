@@ -8,7 +8,7 @@ const MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
 /** `proxy_half_close` makes it do the same work as the others: without it both sides close at the first end of file. */
 export const nginx: Contender = {
   name: 'nginx',
-  prepare({ port, serverName, backendPort, folder }) {
+  prepare({ port, routes, folder }) {
     const file = join(folder, 'nginx.conf');
     const isRoot = process.getuid?.() === 0;
     writeFileSync(
@@ -22,7 +22,7 @@ error_log stderr error;
 events { worker_connections 19000; }
 stream {
   map $ssl_preread_server_name $bench_backend {
-    ${serverName} 127.0.0.1:${backendPort};
+${routes.map(route => `    ${route.serverName} 127.0.0.1:${route.backendPort};`).join('\n')}
   }
   server {
     listen 127.0.0.1:${port} backlog=4096;

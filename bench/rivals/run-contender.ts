@@ -8,10 +8,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Contender } from './contender.ts';
+import type { Contender, Route } from './contender.ts';
 
 export interface Running {
   readonly port: number;
+  /** For the second route: the same port, or without a proxy its backend itself. */
+  readonly holdPort: number;
   /** Root of its process tree; 0 for no proxy. */
   readonly pid: number;
   stop(): Promise<void>;
@@ -21,8 +23,7 @@ export type Started =
   { readonly ok: true; readonly running: Running } | { readonly ok: false; readonly why: string };
 
 export interface StartPlan {
-  readonly serverName: string;
-  readonly backendPort: number;
+  readonly routes: readonly [Route, Route];
   readonly cpu: number;
 }
 
@@ -33,7 +34,8 @@ const WITH_MANY_FILES = 'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)
 
 export async function startContender(contender: Contender, plan: StartPlan): Promise<Started> {
   if (contender.prepare === null) {
-    return { ok: true, running: { port: plan.backendPort, pid: 0, stop: async () => {} } };
+    const [port, holdPort] = plan.routes.map(route => route.backendPort) as [number, number];
+    return { ok: true, running: { port, holdPort, pid: 0, stop: async () => {} } };
   }
   const folder = mkdtempSync(join(tmpdir(), `sniway-bench-${contender.name}-`));
   const port = await freePort();
@@ -48,7 +50,7 @@ export async function startContender(contender: Contender, plan: StartPlan): Pro
     rmSync(folder, { recursive: true, force: true });
   };
   const refusal = await waitUntilReady(child, port);
-  if (refusal === null) return { ok: true, running: { port, pid: child.pid!, stop } };
+  if (refusal === null) return { ok: true, running: { port, holdPort: port, pid: child.pid!, stop } };
   await stop();
   const missing = /(\S+): (?:command )?not found/.exec(said);
   return {

@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Contender } from './contender.ts';
+import type { Contender, Route } from './contender.ts';
 
 /** Without access_log it logs nothing for each connection, as the others. Its patterns are regular expressions. */
 export const sniproxy: Contender = {
   name: 'sniproxy',
-  prepare({ port, serverName, backendPort, folder }) {
+  prepare({ port, routes, folder }) {
     const file = join(folder, 'sniproxy.conf');
     writeFileSync(
       file,
@@ -20,10 +20,14 @@ listen 127.0.0.1:${port} {
   table bench
 }
 table bench {
-  ^${serverName.replaceAll('.', String.raw`\.`)}$ 127.0.0.1:${backendPort}
+${routes.map(line).join('\n')}
 }
 `,
     );
     return ['sniproxy', '-f', '-c', file];
   },
 };
+
+function line({ serverName, backendPort }: Route): string {
+  return `  ^${serverName.replaceAll('.', String.raw`\.`)}$ 127.0.0.1:${backendPort}`;
+}

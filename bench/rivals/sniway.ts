@@ -6,10 +6,13 @@ const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 function sniway(engine: 'linux' | 'portable', extra: readonly string[]): Contender {
   return {
     name: `sniway-${engine}`,
-    prepare({ port, serverName, backendPort }) {
+    prepare({ port, routes }) {
       const flags = `--engine ${engine} --quiet --listen 127.0.0.1:${port}`.split(' ');
-      const route = `${serverName}=127.0.0.1:${backendPort}`;
-      return [process.execPath, command, ...flags, ...extra, '--route', route];
+      const pairs = routes.flatMap(route => [
+        '--route',
+        `${route.serverName}=127.0.0.1:${route.backendPort}`,
+      ]);
+      return [process.execPath, command, ...flags, ...extra, ...pairs];
     },
   };
 }
