@@ -58,7 +58,7 @@ function askCompiler(expressions: readonly string[]): readonly number[] | null {
 }
 
 test('layouts and constants are those of the C headers', t => {
-  const numbers = Object.entries(constants) as [string, number][];
+  const numbers = Object.entries<number>(constants);
   const ours = [...LAYOUTS, ...numbers];
   const theirs = process.platform === 'linux' ? askCompiler(ours.map(([expression]) => expression)) : null;
   if (theirs === null) {
