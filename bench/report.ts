@@ -20,7 +20,7 @@ export function median(values: readonly number[]): number {
 }
 
 export function formatTable({ name, metrics }: Case, rows: readonly Row[]): string {
-  const head = [name, ...metrics.flatMap(metric => [metric.title, 'x best peer']), 'failures'];
+  const head = [name, ...metrics.flatMap(metric => [metric.title, 'x best peer']), 'failures', 'disturbed'];
   const lines = rows.map(row => [row.contender, ...cells(row, metrics, rows)]);
   return align([head, ...lines]);
 }
@@ -33,7 +33,9 @@ function cells(row: Row, metrics: readonly Metric[], rows: readonly Row[]): stri
     return [show(value, metric.digits), show(ratio, 2)];
   });
   const failures = row.results.reduce((sum, result) => sum + result.failures, 0);
-  return [...figures, `${failures}${row.problem === null ? '' : ` (${row.problem})`}`];
+  const disturbance = median(row.results.map(result => result.disturbance));
+  const problem = row.problem === null ? [] : [row.problem];
+  return [...figures, String(failures), `${show(Math.max(0, disturbance) * 100, 0)} %`, ...problem];
 }
 
 function bestPeer(metric: Metric, rows: readonly Row[]): number {

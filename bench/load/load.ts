@@ -7,7 +7,7 @@ import { writeSync } from 'node:fs';
 import * as flows from './flows.ts';
 import type { FlowContext, Totals } from './flows.ts';
 import { Histogram } from './histogram.ts';
-import { cpuSeconds, processTree, residentBytes } from './processes.ts';
+import { busySeconds, cpuSeconds, processTree, residentBytes } from './processes.ts';
 import { Reactor } from './reactor.ts';
 import type { Target } from './reactor.ts';
 import { COUNT_BYTES, PING_BYTES, helloFor } from './wire.ts';
@@ -27,6 +27,8 @@ export interface LoadSettings {
   readonly hello: string;
   readonly holdHello: string;
   readonly cpu: number;
+  readonly proxyCpu: number;
+  readonly backendPid: number;
   /** Root of the process tree whose processor time and memory count; 0 for none. */
   readonly pid: number;
   readonly warmupSeconds: number;
@@ -50,6 +52,8 @@ export interface LoadResult {
   readonly p50Us: number;
   readonly p99Us: number;
   readonly bytesPerHeldConnection: number;
+  /** Share (0 to 1) of both processors' time that went to programs outside the bench. */
+  readonly disturbance: number;
 }
 
 /** Connections that are being opened at once while many are to be held. */
@@ -147,11 +151,15 @@ function startFlows(): void {
   }
 }
 
-const read = (): Totals & { atMs: number; cpu: number; uploaded: number } => ({
+const cpus = [settings.cpu, settings.proxyCpu];
+const ours = [process.pid, settings.backendPid];
+
+const read = (): Totals & { atMs: number; cpu: number; uploaded: number; foreign: number } => ({
   ...totals,
   uploaded: settings.load === 'upload' ? uploadedBytes() : 0,
   atMs: performance.now(),
   cpu: cpuSeconds(pids),
+  foreign: busySeconds(cpus) - cpuSeconds([...pids, ...ours]),
 });
 
 function measure(): LoadResult {
@@ -178,6 +186,8 @@ function measure(): LoadResult {
     p50Us: latencies.quantileUs(0.5),
     p99Us: latencies.quantileUs(0.99),
     bytesPerHeldConnection,
+    disturbance:
+      settings.seconds === 0 ? 0 : (end.foreign - start.foreign) / (settings.seconds * cpus.length),
   };
 }
 

@@ -23,11 +23,21 @@ export function cpuSeconds(pids: readonly number[]): number {
   });
 }
 
+/** Seconds these processors have worked since the machine started, for whomever. */
+export function busySeconds(cpus: readonly number[]): number {
+  const lines = readFileSync('/proc/stat', 'utf8').split('\n');
+  return sum(cpus, cpu => {
+    const line = lines.find(text => text.startsWith(`cpu${cpu} `)) ?? '';
+    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.split(' ').slice(1).map(Number);
+    return (user + nice + system + irq + softirq) / TICKS_PER_SECOND;
+  });
+}
+
 /** Bytes of memory these processes have resident; shared pages count for each. */
 export function residentBytes(pids: readonly number[]): number {
   return sum(pids, pid => Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES);
 }
 
-function sum(pids: readonly number[], measure: (pid: number) => number): number {
-  return pids.reduce((total, pid) => total + measure(pid), 0);
+function sum(numbers: readonly number[], measure: (each: number) => number): number {
+  return numbers.reduce((total, each) => total + measure(each), 0);
 }
