@@ -36,14 +36,66 @@ export const LINGER_TIMEOUT_MS = 1_000;
 export const LINGER_BYTES_MAX = 256 * 1024;
 /** Milliseconds that bytes already accepted from a peer that reset may take to reach the other peer. */
 export const RESET_FLUSH_TIMEOUT_MS = 1_000;
-/** Milliseconds of silence before the kernel probes a peer (TCP keepalive), both sides. */
+/** Milliseconds of silence before the kernel probes a peer (TCP keepalive), both sides; middleboxes forget after more. */
 export const KEEPALIVE_DELAY_MS = 60_000;
+/** Milliseconds between two unanswered keepalive probes. */
+export const KEEPALIVE_INTERVAL_MS = 10_000;
+/** Unanswered keepalive probes after which a peer counts as gone. */
+export const KEEPALIVE_PROBES = 6;
+/** The most probes the kernel takes (tcp(7), TCP_KEEPCNT). */
+export const KEEPALIVE_PROBES_MAX = 127;
+/**
+ * Milliseconds after which a relay's backend gets its keepalive settings on the linux engine: probes are a minute
+ * away, and connections that end before are spared four system calls.
+ */
+export const KEEPALIVE_ARM_MS = 5_000;
 /** Bytes of client data kept beside the hello while its backend is dialled; then the client is paused. */
 export const PENDING_BYTES_MAX = 64 * 1024;
 /** Bytes held per direction of a relay before the faster side is paused. */
 export const RELAY_BUFFER_BYTES = 64 * 1024;
 /** Connections that wait in the kernel for accept; the kernel caps it at net.core.somaxconn. */
 export const LISTEN_BACKLOG = 4096;
+
+/** Worker threads of one proxy; more than any machine has use for. */
+export const WORKERS_MAX = 256;
+/** Bytes one receive of the linux engine asks for; a direction that fills them is bulk traffic. */
+export const SCRATCH_BYTES = 64 * 1024;
+/** The same for bulk traffic that has no pipe to be spliced through. */
+export const BULK_SCRATCH_BYTES = 256 * 1024;
+/** Bytes of a pipe that bulk traffic is spliced through: smaller ones halve the throughput. */
+export const PIPE_BYTES = 1024 * 1024;
+/** Bytes below which a pipe is slower than copying. */
+export const PIPE_BYTES_MIN = 256 * 1024;
+/** Pipes of one worker: 32 MiB of kernel memory, half of what an unprivileged user may have (pipe(7)). */
+export const PIPES_MAX = 32;
+/** Milliseconds without bulk traffic after which pipes are closed. */
+export const PIPES_IDLE_MS = 10_000;
+/** Bytes of one splice below which a direction counts as small traffic again. */
+export const BULK_BYTES_MIN = 16 * 1024;
+/** Rounds of reading and writing one direction gets before it gives way to other connections. */
+export const RELAY_ROUNDS_MAX = 16;
+/** Connections accepted in one go before those that are open get their turn. */
+export const ACCEPT_BATCH_MAX = 64;
+/** Milliseconds that accepting pauses when descriptors or memory have run out; then it is tried again. */
+export const ACCEPT_PAUSE_MS = 100;
+/** Descriptors kept back by each worker, so that clients can be refused in an orderly way when they have run out. */
+export const SPARE_DESCRIPTORS = 4;
+/** Seconds the kernel may hold a client back until it sends its first byte (TCP_DEFER_ACCEPT); the least there is. */
+export const DEFER_ACCEPT_S = 1;
+/** Milliseconds between two looks at whether a peer has acknowledged the last bytes before its reset. */
+export const OUTPUT_POLL_MS = 16;
+/** Milliseconds that records of connections may wait in a worker to be announced together. */
+export const RECORDS_DELAY_MS = 5;
+/** Bytes of records that make a batch of their own. */
+export const RECORDS_BATCH_BYTES = 64 * 1024;
+/** Bytes of records on their way to a main thread that is busy; further ones are dropped and counted. */
+export const RECORDS_BYTES_MAX = 16 * 1024 * 1024;
+/** Milliseconds before a worker that has died is replaced; doubled each time it dies young, up to the next bound. */
+export const WORKER_RESTART_MS = 100;
+/** Milliseconds between two attempts at replacing a worker, at most; also the age from which on it did not die young. */
+export const WORKER_RESTART_MS_MAX = 10_000;
+/** Descriptors whose owner is remembered, so that those of a dead worker can be closed. */
+export const DESCRIPTORS_TRACKED_MAX = 1_048_576;
 
 /** Routes in one table. */
 export const ROUTES_MAX = 1_000_000;

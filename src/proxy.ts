@@ -9,7 +9,7 @@ import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
 import { decide, decideRefusal, settle } from './decide.ts';
 import type { NameQuestion, SettleContext } from './decide.ts';
-import type { Engine, EngineHost } from './engine/engine.ts';
+import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
 import { ConfigError, SniwayError } from './errors.ts';
@@ -82,6 +82,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   readonly #settleContext: SettleContext;
   #addresses: readonly BoundAddress[] = [];
   #state: 'new' | 'started' | 'closing' = 'new';
+  #interest: RecordInterest = { opened: false, ended: false };
 
   constructor(config: CheckedConfig) {
     super();
@@ -96,6 +97,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
       timeoutMs: config.dialTimeoutMs,
     };
     this.#engine = this.#selected.create(this, { ...config, plain: config });
+    this.#followInterest();
   }
 
   get addresses(): readonly BoundAddress[] {
@@ -157,6 +159,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     return decideRefusal(refusal, this.#config.policies);
   }
 
+  get interest(): RecordInterest {
+    return this.#interest;
+  }
+
   opened(connection: ConnectionOpened): void {
     this.#announce('opened', connection);
   }
@@ -167,6 +173,18 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   notice(notice: Notice): void {
     this.emit('notice', notice);
+  }
+
+  /** Engines spare themselves the records that nobody listens for. */
+  #followInterest(): void {
+    const note = (event: string | symbol, wanted: boolean): void => {
+      if (event !== 'opened' && event !== 'ended') return;
+      this.#interest = { ...this.#interest, [event]: wanted };
+      this.#engine.interestChanged();
+    };
+    const events = this as EventEmitter;
+    events.on('newListener', (event: string | symbol) => note(event, true));
+    events.on('removeListener', (event: string | symbol) => note(event, events.listenerCount(event) > 0));
   }
 
   #announce(event: 'opened' | 'ended', connection: ConnectionOpened | ConnectionEnded): void {

@@ -10,6 +10,7 @@ export interface ConfigFlags {
   readonly allowNet?: readonly string[];
   readonly denyNet?: readonly string[];
   readonly engine?: string;
+  readonly workers?: string;
   readonly helloTimeout?: string;
   readonly dialTimeout?: string;
   readonly drain?: string;
@@ -46,6 +47,7 @@ export function addConfigFlags(command: Command): void {
     .addOption(many('--allow-net <cidr>', 'let names that clients choose lead to this guarded network'))
     .addOption(many('--deny-net <cidr>', 'never let them lead to this network'))
     .option('--engine <engine>', 'auto, portable or linux (default: auto)')
+    .option('--workers <n>', 'threads that move bytes, linux engine only (default: one for each processor)')
     .option('--hello-timeout <time>', 'time for the whole ClientHello (default: 5s)')
     .option('--dial-timeout <time>', 'time for look-up and connecting (default: 5s)')
     .option('--drain <time>', 'time for running connections to end at shutdown (default: 25s)');
@@ -74,6 +76,10 @@ export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
   if (flags.engine !== undefined) {
     input['engine'] = flags.engine;
     put(['engine'], '--engine', flags.engine);
+  }
+  if (flags.workers !== undefined) {
+    input['workers'] = /^[0-9]+$/.test(flags.workers) ? Number(flags.workers) : flags.workers;
+    put(['workers'], '--workers', flags.workers);
   }
   mergeGuard(input, flags, put);
   mergeTimeouts(input, flags, put);

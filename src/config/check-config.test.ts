@@ -23,6 +23,8 @@ const SAMPLE: SniwayConfig = {
   policies: { noSni: 'access_denied', unknownName: 'reset', notTls: 'close' },
   guard: { allowNets: ['127.0.0.0/8'], denyNets: '10.0.0.1' },
   timeouts: { hello: '1.5s', dial: '250ms' },
+  tcp: { keepaliveIdle: '90s', keepaliveProbes: 3 },
+  workers: 3,
   engine: 'portable',
 };
 
@@ -70,6 +72,8 @@ const CHECKED: CheckedConfig = {
   helloTimeoutMs: 1_500,
   dialTimeoutMs: 250,
   drainTimeoutMs: 25_000,
+  tcp: { keepaliveIdleMs: 90_000, keepaliveIntervalMs: 10_000, keepaliveProbes: 3, userTimeoutMs: 0 },
+  workers: 3,
   engine: 'portable',
 };
 

@@ -1,6 +1,6 @@
 /** A configuration as a person writes it becomes a checked one, or a list of all that is wrong with it. */
-import { networkInterfaces } from 'node:os';
-import type { ListenTarget } from '../engine/engine.ts';
+import { availableParallelism, networkInterfaces } from 'node:os';
+import type { ListenTarget, TcpSettings } from '../engine/engine.ts';
 import { ConfigError, SniwayError } from '../errors.ts';
 import type { ConfigProblem } from '../errors.ts';
 import {
@@ -8,7 +8,11 @@ import {
   DIAL_TIMEOUT_MS,
   DRAIN_TIMEOUT_MS,
   HELLO_TIMEOUT_MS,
+  KEEPALIVE_DELAY_MS,
+  KEEPALIVE_INTERVAL_MS,
+  KEEPALIVE_PROBES,
   LISTENERS_MAX,
+  WORKERS_MAX,
 } from '../limits.ts';
 import type { MalformedAnswer, PlainConfig, Policies } from '../snapshot.ts';
 import type { Answer } from '../verdict.ts';
@@ -33,6 +37,8 @@ export interface CheckedConfig extends PlainConfig {
   readonly helloTimeoutMs: number;
   readonly dialTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  readonly tcp: TcpSettings;
+  readonly workers: number;
   readonly engine: EngineName;
 }
 
@@ -119,7 +125,7 @@ function fillIn(
   listen: readonly ListenTarget[],
   drafts: readonly RouteDraft[],
 ): CheckedConfig {
-  const { guard, timeouts, engine, policies } = asObject(input);
+  const { guard, timeouts, engine, policies, tcp, workers } = asObject(input);
   const { allowNets, denyNets } = asObject(guard);
   const { hello, dial, drain } = asObject(timeouts);
   return {
@@ -131,7 +137,19 @@ function fillIn(
     helloTimeoutMs: readTimeout(hello, HELLO_TIMEOUT_MS),
     dialTimeoutMs: readTimeout(dial, DIAL_TIMEOUT_MS),
     drainTimeoutMs: readTimeout(drain, DRAIN_TIMEOUT_MS),
+    tcp: readTcp(asObject(tcp)),
+    workers: typeof workers === 'number' ? workers : Math.min(availableParallelism(), WORKERS_MAX),
     engine: engine === 'portable' || engine === 'linux' ? engine : 'auto',
+  };
+}
+
+function readTcp(tcp: Readonly<Record<string, unknown>>): TcpSettings {
+  const { keepaliveIdle, keepaliveInterval, keepaliveProbes, userTimeout } = tcp;
+  return {
+    keepaliveIdleMs: readTimeout(keepaliveIdle, KEEPALIVE_DELAY_MS),
+    keepaliveIntervalMs: readTimeout(keepaliveInterval, KEEPALIVE_INTERVAL_MS),
+    keepaliveProbes: typeof keepaliveProbes === 'number' ? keepaliveProbes : KEEPALIVE_PROBES,
+    userTimeoutMs: readTimeout(userTimeout, 0),
   };
 }
 

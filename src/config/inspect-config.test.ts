@@ -154,8 +154,8 @@ test('inspectConfig() tells each wrong value at its place', () => {
     ],
     [{ guard: [] }, 'error guard: expected an object, found a list'],
     [{ timeouts: { hello: 5 } }, 'error timeouts.hello: the number 5 needs a unit: write 5s or 5ms'],
-    [{ timeouts: { hello: '0s' } }, 'error timeouts.hello: "0s" is no time at all: give at least 1ms'],
-    [{ timeouts: { dial: '0.1ms' } }, 'error timeouts.dial: "0.1ms" is no time at all: give at least 1ms'],
+    [{ timeouts: { hello: '0s' } }, 'error timeouts.hello: "0s" is too short: give at least 1ms'],
+    [{ timeouts: { dial: '0.1ms' } }, 'error timeouts.dial: "0.1ms" is too short: give at least 1ms'],
     [
       { timeouts: { drain: '5' } },
       'error timeouts.drain: "5" is not a duration: write a number and its unit, such as "5s"',

@@ -1,7 +1,16 @@
 /** The one schema of the configuration: it checks, and it is printed as JSON Schema for editors. */
 import * as z from 'zod';
 import { parseBackend } from '../backends/backend-address.ts';
-import { DIAL_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HELLO_TIMEOUT_MS } from '../limits.ts';
+import {
+  DIAL_TIMEOUT_MS,
+  DRAIN_TIMEOUT_MS,
+  HELLO_TIMEOUT_MS,
+  KEEPALIVE_DELAY_MS,
+  KEEPALIVE_INTERVAL_MS,
+  KEEPALIVE_PROBES,
+  KEEPALIVE_PROBES_MAX,
+  WORKERS_MAX,
+} from '../limits.ts';
 import { parsePattern } from '../routing/pattern.ts';
 import { ANSWER_NAMES } from './answer.ts';
 import { parseDuration } from './duration.ts';
@@ -17,6 +26,7 @@ import type {
   PoliciesConfig,
   RouteConfig,
   SniwayConfig,
+  TcpConfig,
   TimeoutsConfig,
 } from './sniway-config.ts';
 import { parseSuffix } from './suffix.ts';
@@ -82,6 +92,15 @@ const timeouts = z.strictObject({
   drain: timeout(DRAIN_TIMEOUT_MS, 0, 'That running connections get to end by themselves at shutdown'),
 } satisfies Shape<TimeoutsConfig>);
 
+const tcp = z.strictObject({
+  keepaliveIdle: timeout(KEEPALIVE_DELAY_MS, 0, 'Silence before a peer is probed; 0s for no probes'),
+  keepaliveInterval: timeout(KEEPALIVE_INTERVAL_MS, 1_000, 'Between two unanswered probes'),
+  keepaliveProbes: count(KEEPALIVE_PROBES_MAX, 'Unanswered probes after which a peer counts as gone').meta({
+    default: KEEPALIVE_PROBES,
+  }),
+  userTimeout: timeout(0, 0, 'That bytes may stay unacknowledged; 0s for as long as the kernel is patient'),
+} satisfies Shape<TcpConfig>);
+
 const config = z.strictObject({
   listen: noneOrMany(z.union([listenText, listenPort]))
     .optional()
@@ -99,6 +118,8 @@ const config = z.strictObject({
     .optional()
     .describe("Which addresses may be dialled where the client's name chooses the address"),
   timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
+  tcp: tcp.optional().describe("How the kernel finds out that a peer's network is gone"),
+  workers: count(WORKERS_MAX, 'Threads that move bytes (linux engine). Default: one for each processor'),
   engine: word(['auto', 'portable', 'linux'], 'auto, portable or linux')
     .optional()
     .meta({ description: 'Which engine moves the bytes', default: 'auto' }),
@@ -110,6 +131,7 @@ const KEYS = {
   policies: Object.keys(policies.shape),
   guard: Object.keys(guard.shape),
   timeouts: Object.keys(timeouts.shape),
+  tcp: Object.keys(tcp.shape),
 };
 
 /** What a single value tells by itself: its shape, unknown keys, and text that cannot be read. */
@@ -159,11 +181,18 @@ function policy(words: z.ZodType, byDefault: string, description: string) {
   return words.optional().meta({ description, default: byDefault });
 }
 
+function count(most: number, description: string) {
+  const range = `expected a whole number from 1 to ${most}`;
+  return z.number().int(range).min(1, range).max(most, range).optional().describe(description);
+}
+
 function timeout(defaultMs: number, leastMs: number, description: string) {
   const check = (value: string): Checked => {
     const parsed = parseDuration(value);
     const tooShort = parsed.ok && parsed.ms < leastMs;
-    return tooShort ? { ok: false, message: `${quote(value)} is no time at all: give at least 1ms` } : parsed;
+    return tooShort
+      ? { ok: false, message: `${quote(value)} is too short: give at least ${leastMs}ms` }
+      : parsed;
   };
   return text(check, askForUnit)
     .optional()

@@ -33,6 +33,10 @@ export interface SniwayConfig {
   readonly guard?: GuardConfig | undefined;
   /** How long things may take. */
   readonly timeouts?: TimeoutsConfig | undefined;
+  /** How the kernel finds out that a peer's network is gone. */
+  readonly tcp?: TcpConfig | undefined;
+  /** Threads that move bytes, on the linux engine only. Default: one for each processor. */
+  readonly workers?: number | undefined;
   /** Default `auto`: the linux engine where it can run, else the portable one. */
   readonly engine?: EngineName | undefined;
 }
@@ -85,4 +89,19 @@ export interface TimeoutsConfig {
   readonly dial?: DurationText | undefined;
   /** That running connections get to end by themselves at shutdown. Default `25s`; `0s` ends them at once. */
   readonly drain?: DurationText | undefined;
+}
+
+/** See tcp(7). The portable engine knows `keepaliveIdle` only: Node probes ten times, a second apart. */
+export interface TcpConfig {
+  /** Silence of a peer before the kernel probes it, in whole seconds. Default `60s`; `0s` for no probes. */
+  readonly keepaliveIdle?: DurationText | undefined;
+  /** Between two unanswered probes, in whole seconds. Default `10s`. */
+  readonly keepaliveInterval?: DurationText | undefined;
+  /** Unanswered probes after which a peer counts as gone, 1 to 127. Default 6. */
+  readonly keepaliveProbes?: number | undefined;
+  /**
+   * Time that a peer may leave bytes unacknowledged, or its window closed, before it counts as gone. Default `0s`: as
+   * long as the kernel is patient, about a quarter of an hour for a peer that answers nothing at all.
+   */
+  readonly userTimeout?: DurationText | undefined;
 }

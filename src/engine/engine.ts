@@ -33,6 +33,26 @@ export interface EngineHost {
   /** Called exactly once for each connection announced by `opened`, when both its sockets are closed. */
   ended(connection: ConnectionEnded): void;
   notice(notice: Notice): void;
+  /** Engines may spare themselves the calls of `opened` and `ended` that nobody wants. */
+  readonly interest: RecordInterest;
+}
+
+/** How the kernel finds out that a peer's network is gone (tcp(7)). */
+export interface TcpSettings {
+  /** Silence before the first keepalive probe; 0 for no probes. */
+  readonly keepaliveIdleMs: number;
+  /** Between two unanswered probes; Node knows no such setting, the portable engine probes every second. */
+  readonly keepaliveIntervalMs: number;
+  /** Unanswered probes after which the peer counts as gone; 10 on the portable engine. */
+  readonly keepaliveProbes: number;
+  /** Time that sent bytes may stay unacknowledged, or a peer's window closed; 0 for the kernel's own patience. */
+  readonly userTimeoutMs: number;
+}
+
+/** What the host wants to hear of each connection. */
+export interface RecordInterest {
+  readonly opened: boolean;
+  readonly ended: boolean;
 }
 
 export interface EngineSettings {
@@ -40,6 +60,9 @@ export interface EngineSettings {
   readonly plain: PlainConfig;
   readonly helloTimeoutMs: number;
   readonly dialTimeoutMs: number;
+  readonly tcp: TcpSettings;
+  /** Worker threads, for engines that have them. */
+  readonly workers: number;
 }
 
 /** Created with its host and settings; idle until `listen`. */
@@ -51,10 +74,15 @@ export interface Engine {
   listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]>;
   /** Closes the listeners; running connections go on. May be called more than once. */
   stopListening(): Promise<void>;
-  /** Ends every running connection at once, with this reason; resolves when the last socket is closed. */
+  /**
+   * Ends every running connection at once, with this reason, and whatever else the engine holds; resolves when the last
+   * socket is closed. Nothing can be started again.
+   */
   terminate(endReason: 'drained' | 'killed'): Promise<void>;
   /** Resolves when no connection is open (at once if none is). */
   idle(): Promise<void>;
+  /** Told when the host's `interest` has changed. */
+  interestChanged(): void;
 }
 
 export type CreateEngine = (host: EngineHost, settings: EngineSettings) => Engine;

@@ -26,6 +26,9 @@ export async function startBackend(t: TestContext, path?: string): Promise<Backe
   server.on('connection', socket => {
     sockets.push(socket);
     socket.on('error', () => undefined);
+    socket.on('end', () => {
+      if (endWasReset(socket)) socket.destroy();
+    });
     const waiter = waiters.shift();
     if (waiter === undefined) queue.push(socket);
     else waiter(socket);
@@ -76,6 +79,16 @@ export async function connectRaw(t: TestContext, to: number | NetConnectOpts): P
   return socket;
 }
 
+/**
+ * Whether an end of file that Node announced was a reset: libuv takes a reset that arrives together with data for an end
+ * of file, but the kernel no longer knows the peer.
+ */
+function endWasReset(socket: Socket): boolean {
+  const { _handle: handle } = socket as { _handle?: { getpeername?(out: object): number } | null };
+  if (socket.writableEnded || typeof handle?.getpeername !== 'function') return false;
+  return handle.getpeername({}) !== 0;
+}
+
 export interface Received {
   readonly bytes: Buffer;
   /** How the stream ended: `end` for an orderly end of file, else the system's error code. */
@@ -88,7 +101,7 @@ export function readToEnd(socket: Socket): Promise<Received> {
   return new Promise(resolve => {
     const done = (end: string): void => resolve({ bytes: Buffer.concat(chunks), end });
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
-    socket.once('end', () => done('end'));
+    socket.once('end', () => done(endWasReset(socket) ? 'ECONNRESET' : 'end'));
     socket.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? error.message));
     socket.once('close', () => done('close'));
     // It may have been paused by `readBytes`.

@@ -1,12 +1,12 @@
 /** Opens one listening socket with node:net. */
 import { unlinkSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import type { ListenOptions, Server, Socket } from 'node:net';
-import { SniwayError } from '../../errors.ts';
 import type { BoundAddress } from '../../events.ts';
 import { KEEPALIVE_DELAY_MS, LISTEN_BACKLOG, RELAY_BUFFER_BYTES } from '../../limits.ts';
 import type { ListenTarget } from '../engine.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
+import { isStaleSocket, listenError } from '../listen-error.ts';
 import { errorCode } from './sockets.ts';
 
 export interface Listener {
@@ -23,7 +23,7 @@ export async function openListener(
     return await open(target, accept);
   } catch (error) {
     const code = error instanceof Error ? errorCode(error) : '';
-    if (code === 'EADDRINUSE' && target.kind === 'unix' && (await isStale(target.path))) {
+    if (code === 'EADDRINUSE' && target.kind === 'unix' && (await isStaleSocket(target.path))) {
       unlinkSync(target.path);
       return await open(target, accept);
     }
@@ -81,45 +81,4 @@ function boundAddress(server: Server): BoundAddress {
     port: bound.port,
     text: formatEndpoint({ kind: 'tcp', address: bound.address, port: bound.port, family }),
   };
-}
-
-/** Whether a socket file is left over from a process that is gone: nobody answers on it. */
-function isStale(path: string): Promise<boolean> {
-  return new Promise(resolve => {
-    const probe = connect({ path });
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once('error', error => resolve(errorCode(error) === 'ECONNREFUSED'));
-  });
-}
-
-function listenError(target: ListenTarget, code: string, cause: unknown): SniwayError {
-  const where = describeTarget(target);
-  return new SniwayError('ERR_LISTEN', `cannot listen on ${where}: ${code} (${remedyFor(code)})`, { cause });
-}
-
-/** The text form of a listen target: `127.0.0.1:8443`, `[::1]:8443`, `unix:/path`, `fd:3`. */
-export function describeTarget(target: ListenTarget): string {
-  if (target.kind === 'fd') return `fd:${target.fd}`;
-  if (target.kind === 'unix') return `unix:${target.path}`;
-  return formatEndpoint({ ...target, family: target.address.includes(':') ? 6 : 4 });
-}
-
-function remedyFor(code: string): string {
-  switch (code) {
-    case 'EADDRINUSE':
-      return 'another process listens there: stop it, or choose another address';
-    case 'EACCES':
-      return 'no permission: ports below 1024 need root, CAP_NET_BIND_SERVICE or a socket handed over as fd:N';
-    case 'EADDRNOTAVAIL':
-      return 'this machine has no such address';
-    case 'EBADF':
-    case 'EINVAL':
-    case 'ENOTSOCK':
-      return 'it is not a listening socket of this process';
-    default:
-      return 'see the system error';
-  }
 }

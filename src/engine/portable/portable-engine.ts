@@ -71,6 +71,9 @@ class PortableEngine implements Engine {
     });
   }
 
+  /** Records cost nothing here: everything is told. */
+  interestChanged(): void {}
+
   #accept(socket: Socket, listener: BoundAddress): void {
     const opened = {
       id: this.#nextId++,

@@ -1,16 +1,14 @@
 /** Relays bytes both ways between two sockets, with backpressure, half-closes and resets passed on as they are. */
 import type { Socket } from 'node:net';
 import type { EndReason } from '../../events.ts';
+import { deathReason } from '../tcp-errors.ts';
+import type { Side } from '../tcp-errors.ts';
 import { endWasReset, errorCode, resetAfterFlush, resetSocket } from './sockets.ts';
 
 export interface RelayOutcome {
   /** Called once, when both sockets are closed. */
   ended(endReason: EndReason, detail: string | null): void;
 }
-
-type Side = 'client' | 'backend';
-
-const TIMEOUT_CODES = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN']);
 
 /** One relay. Owns both sockets from its creation on, and closes both. */
 export class Relay {
@@ -73,15 +71,8 @@ export class Relay {
   }
 
   #fail(side: Side, other: Socket, code: string): void {
-    this.#settle(this.#reasonFor(side, code), code);
+    this.#settle(deathReason(side, code, this.#ended), code);
     resetAfterFlush(other);
-  }
-
-  /** A peer that has sent its last byte and then resets has gone; after both ends it has missed nothing of ours. */
-  #reasonFor(side: Side, code: string): EndReason {
-    if (this.#ended.client && this.#ended.backend) return 'done';
-    if (TIMEOUT_CODES.has(code)) return `${side}-timeout`;
-    return this.#ended[side] ? `${side}-gone` : `${side}-reset`;
   }
 
   #settle(endReason: EndReason, detail: string | null): void {

@@ -97,6 +97,7 @@ export function describeHello(engine: EngineName): void {
   test('takes down who was routed where', async t => {
     const { proxy, backend } = await setUp(t, engine);
     const client = await connectRaw(t, proxy.port);
+    const { localPort } = client;
     client.write(HELLO);
     const accepted = await backend.next();
     await readBytes(accepted, HELLO.length);
@@ -105,7 +106,7 @@ export function describeHello(engine: EngineName): void {
     client.resume();
     const record = await proxy.nextEnd();
     assert.equal(record.client.address, '127.0.0.1');
-    assert.equal(record.client.port, client.localPort);
+    assert.equal(record.client.port, localPort);
     assert.equal(record.listener, `127.0.0.1:${proxy.port}`);
     assert.equal(record.backend, backend.address);
     assert.equal(record.route, NAME);

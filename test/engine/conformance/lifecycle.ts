@@ -90,13 +90,13 @@ export function describeLifecycle(engine: EngineName): void {
     await readBytes(backend, HELLO.length);
     const closing = proxy.proxy.close({ drainTimeoutMs: 10_000 });
     await eventuallyRefused(proxy.port);
-    assert.equal(proxy.proxy.connectionCount, 1);
+    await eventually('only the relay is left', () => proxy.proxy.connectionCount === 1);
     backend.end('bye');
     client.end();
     assert.equal((await readBytes(client, 3)).toString(), 'bye');
     client.resume();
     assert.deepEqual(await closing, { terminated: 0 });
-    assert.equal((await proxy.nextEnd()).endReason, 'done');
+    assert.ok(proxy.ended.some(record => record.endReason === 'done'));
   });
 
   test('ends what does not end in time as drained', async t => {

@@ -23,10 +23,14 @@ function openFiles(): number {
   return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
 }
 
+/** How often a batch may go unseen: a kernel that holds silent clients back never shows those that reset. */
+type Seen = 'always' | 'unless it was reset first';
+
 async function vanish(
   t: TestContext,
   proxy: TestProxy,
   leave: (client: Socket, index: number) => Promise<void> | void,
+  seen: Seen = 'always',
 ): Promise<void> {
   const before = openFiles();
   for (let done = 0; done < VANISHING; done += AT_ONCE) {
@@ -37,11 +41,13 @@ async function vanish(
         if (!client.destroyed) client.destroy();
       }),
     );
-    await eventually('the batch has ended', () => proxy.ended.length >= done + AT_ONCE, 20_000);
+    const least = seen === 'always' ? done + AT_ONCE : (done + AT_ONCE) / 2;
+    await eventually('the batch has ended', () => proxy.ended.length >= least, 20_000);
   }
   await eventually('nothing is open', () => proxy.proxy.connectionCount === 0);
-  assert.equal(proxy.ended.length, VANISHING);
-  assert.equal(proxy.opened(), VANISHING);
+  await eventually('every connection has ended', () => proxy.ended.length === proxy.opened());
+  if (seen === 'always') assert.equal(proxy.ended.length, VANISHING);
+  assert.ok(proxy.ended.length <= VANISHING);
   assert.deepEqual(
     proxy.notices.filter(notice => notice.level === 'error'),
     [],
@@ -56,9 +62,10 @@ function reasons(proxy: TestProxy): string[] {
 export function describeVanishing(engine: EngineName): void {
   test('1,000 clients that leave before a byte leave nothing behind', async t => {
     const proxy = await startProxy(t, { engine, suffixes: 'example.com' });
-    await vanish(t, proxy, (client, index) => {
+    const leave = (client: Socket, index: number): void => {
       if (index % 2 === 0) client.resetAndDestroy();
-    });
+    };
+    await vanish(t, proxy, leave, 'unless it was reset first');
     assert.deepEqual(reasons(proxy), ['client-gone']);
   });
 
@@ -94,6 +101,8 @@ export function describeVanishing(engine: EngineName): void {
     await vanish(t, proxy, async client => {
       client.write(HELLO);
       const backend = await server.next();
+      // Node takes a reset that comes along with data for an end of file.
+      await readBytes(backend, HELLO.length);
       backend.resume();
       client.resetAndDestroy();
     });
@@ -105,13 +114,15 @@ export function describeVanishing(engine: EngineName): void {
     const server = await startBackend(t);
     const proxy = await startProxy(t, { engine, routes: [{ match: NAME, backend: server.address }] });
     await vanish(t, proxy, async client => {
-      client.resume();
-      client.write(HELLO);
-      const backend = await server.next();
-      await readBytes(backend, HELLO.length);
+      // The backend in hand may be another client's: whose is reset first is open.
       const closed = new Promise(resolve => {
         client.once('close', resolve);
       });
+      client.resume();
+      client.once('end', () => client.destroy());
+      client.write(HELLO);
+      const backend = await server.next();
+      await readBytes(backend, HELLO.length);
       backend.resetAndDestroy();
       await closed;
     });

@@ -1,0 +1,109 @@
+/** Accepts connections on one listening socket, as long as there are descriptors to be had. */
+import { ACCEPT_BATCH_MAX, ACCEPT_PAUSE_MS, SPARE_DESCRIPTORS } from '../../limits.ts';
+import { readPeer } from './peer-address.ts';
+import type { EventOwner } from './reactor.ts';
+import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLEXCLUSIVE, EPOLLIN } from './syscalls/constants.ts';
+import { errnoName } from './syscalls/system-error.ts';
+import { WheelTimer } from './timer-wheel.ts';
+import type { PeerAddress, WorkerContext } from './worker-context.ts';
+
+/** Out of something that comes back when connections end: accepting pauses instead of spinning. */
+const EXHAUSTED: ReadonlySet<number> = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
+
+export interface AcceptorOptions {
+  readonly fd: number;
+  readonly text: string;
+  /** Takes the accepted socket over. */
+  readonly accept: (fd: number, peer: PeerAddress) => void;
+}
+
+export class Acceptor extends WheelTimer implements EventOwner {
+  readonly #context: WorkerContext;
+  readonly #options: AcceptorOptions;
+  #watch = -1;
+  /** How many to expect at once, so that a lone connection does not cost a second accept. */
+  #expected = 1;
+  #exhausted = false;
+
+  constructor(context: WorkerContext, options: AcceptorOptions) {
+    super();
+    this.#context = context;
+    this.#options = options;
+    this.#listen();
+  }
+
+  /** Accepts no more; the socket stays open. */
+  close(): void {
+    this.#context.reactor.timers.cancel(this);
+    this.#pause();
+  }
+
+  /** Level-triggered: what is left in the queue is announced again. */
+  onEvents(): void {
+    const { sockets } = this.#context;
+    const batch = Math.min(this.#expected, ACCEPT_BATCH_MAX);
+    for (let count = 0; count < batch; count++) {
+      const fd = sockets.accept(this.#options.fd);
+      if (fd === -1) {
+        this.#expected = Math.max(1, count);
+        if (EXHAUSTED.has(sockets.errno)) this.#exhaust();
+        else if (sockets.errno !== EAGAIN) this.#note(sockets.errno);
+        return;
+      }
+      this.#options.accept(fd, readPeer(sockets.peer));
+    }
+    this.#expected = batch * 2;
+    this.#exhausted = false;
+  }
+
+  onFault(error: unknown): void {
+    this.#context.host.notice('error', `accepting on ${this.#options.text} failed: ${String(error)}`);
+  }
+
+  onTimer(): void {
+    this.#context.sockets.keepReserve(SPARE_DESCRIPTORS);
+    this.#listen();
+  }
+
+  #listen(): void {
+    const events = EPOLLIN | EPOLLEXCLUSIVE;
+    this.#watch = this.#context.reactor.watch(this.#options.fd, events, this, 0);
+  }
+
+  #pause(): void {
+    if (this.#watch === -1) return;
+    this.#context.reactor.unwatch(this.#watch, this.#options.fd);
+    this.#watch = -1;
+  }
+
+  /**
+   * Nothing to accept with. The clients that wait are given an orderly close, with the descriptors that were kept back
+   * for that; then nobody looks at the socket for a while.
+   */
+  #exhaust(): void {
+    const { host, reactor, sockets } = this.#context;
+    const { errno } = sockets;
+    if (!this.#exhausted) {
+      const what = `accepting on ${this.#options.text} pauses: ${errnoName(errno)}`;
+      host.notice('warn', `${what}; raise the limit of open files (ulimit -n) or lower the load`);
+    }
+    this.#exhausted = true;
+    if (sockets.spendReserve()) {
+      for (let refused = 0; refused < ACCEPT_BATCH_MAX; refused++) {
+        const fd = sockets.accept(this.#options.fd);
+        if (fd === -1) break;
+        host.refused(readPeer(sockets.peer));
+        sockets.finish(fd);
+        sockets.close(fd);
+      }
+      sockets.keepReserve(SPARE_DESCRIPTORS);
+    }
+    this.#pause();
+    reactor.timers.set(this, reactor.now, ACCEPT_PAUSE_MS);
+  }
+
+  /** A client that was gone before it was accepted (ECONNABORTED and its like, accept(2)) is no event. */
+  #note(errno: number): void {
+    this.#context.host.notice('debug', `accept on ${this.#options.text}: ${errnoName(errno)}`);
+  }
+}

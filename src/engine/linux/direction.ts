@@ -1,0 +1,200 @@
+/**
+ * One direction of a relay: bytes from a source socket to a sink socket. Small traffic is received into a buffer that
+ * all connections share and sent at once; only what the sink does not take is kept. A source that fills the buffer is
+ * bulk traffic, and is spliced through a pipe without being copied.
+ */
+import { BULK_BYTES_MIN, RELAY_ROUNDS_MAX } from '../../limits.ts';
+import { EAGAIN, EINTR, EINVAL, SPLICE_F_MOVE, SPLICE_F_NONBLOCK } from './syscalls/constants.ts';
+import type { Region } from './syscalls/arena.ts';
+import type { Pipe, PipePool } from './pipe-pool.ts';
+import type { Sockets } from './sockets.ts';
+
+/** How a turn of a direction ended. */
+export const PUMP = {
+  /** It waits for its source or its sink. */
+  waits: 0,
+  /** It has had its share and could go on. */
+  gaveWay: 1,
+  /** The source has sent its end of file, and the sink's kernel has every byte before it. */
+  ended: 2,
+  /** `errno` of the source; every byte before it is with the sink's kernel. */
+  sourceFailed: 3,
+  /** `errno` of the sink. */
+  sinkFailed: 4,
+} as const;
+
+export type PumpOutcome = (typeof PUMP)[keyof typeof PUMP];
+
+const SPLICE_FLAGS = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
+
+export interface DirectionContext {
+  readonly sockets: Sockets;
+  readonly pipes: PipePool;
+}
+
+export class Direction {
+  readonly source: number;
+  readonly sink: number;
+  /** Bytes received from the source for the sink. */
+  bytes = 0;
+  /** Whether the source may have bytes, as far as is known without asking. */
+  canRead = false;
+  /** Whether the sink may take bytes. */
+  canWrite = true;
+  /** Epoll has announced that the source sends no more: whatever is there is to be read up to its end. */
+  hangup = false;
+  /** The source's end of file was read. */
+  ended = false;
+  /** The end of file was passed on to the sink. */
+  passed = false;
+  errno = 0;
+  readonly #context: DirectionContext;
+  #kept: Uint8Array | null = null;
+  #keptStart = 0;
+  #bulk = false;
+  #spliceable = true;
+  #pipe: Pipe | null = null;
+  #piped = 0;
+
+  constructor(context: DirectionContext, source: number, sink: number) {
+    this.#context = context;
+    this.source = source;
+    this.sink = sink;
+  }
+
+  /** Whether bytes are held that the sink has not taken yet. */
+  get holdsBytes(): boolean {
+    return this.#kept !== null || this.#piped > 0;
+  }
+
+  /** Puts bytes in front of everything that is still to be received. */
+  prepend(bytes: Uint8Array): void {
+    this.bytes += bytes.length;
+    if (bytes.length === 0) return;
+    this.#kept = bytes;
+    this.#keptStart = 0;
+  }
+
+  /** Moves bytes until it has to wait, or has had its share. */
+  pump(): PumpOutcome {
+    for (let round = 0; round < RELAY_ROUNDS_MAX; round++) {
+      if (this.holdsBytes) {
+        const flushed = this.#kept === null ? this.#emptyPipe() : this.#sendKept();
+        if (flushed !== null) return flushed;
+        if (this.holdsBytes) continue;
+      }
+      if (this.ended) return PUMP.ended;
+      if (!this.canRead || !this.canWrite) return this.#rest();
+      const moved = this.#bulk ? this.#moveBulk() : this.#copy(this.#context.sockets.scratch);
+      if (moved !== null) return moved;
+    }
+    return PUMP.gaveWay;
+  }
+
+  /** Lets go of everything it holds. */
+  close(): void {
+    this.#kept = null;
+    if (this.#pipe === null) return;
+    if (this.#piped === 0) this.#context.pipes.giveBack(this.#pipe);
+    else this.#context.pipes.discard(this.#pipe);
+    this.#pipe = null;
+    this.#piped = 0;
+  }
+
+  /** While it waits, an empty pipe serves others. */
+  #rest(): PumpOutcome {
+    if (this.#pipe !== null && this.#piped === 0) {
+      this.#context.pipes.giveBack(this.#pipe);
+      this.#pipe = null;
+    }
+    return PUMP.waits;
+  }
+
+  /** One receive and one send. */
+  #copy(region: Region): PumpOutcome | null {
+    const { sockets } = this.#context;
+    const count = sockets.receive(this.source, region);
+    if (count <= 0) return this.#readNothing(count);
+    this.bytes += count;
+    // Less than was asked for means that no more is there; whatever comes later is announced (epoll(7), question 9).
+    if (count < region.length) this.canRead = this.hangup;
+    this.#bulk = count === region.length;
+    const sent = sockets.send(this.sink, region, 0, count);
+    if (sent === count) return null;
+    if (sent === -1 && !this.#isWait()) return this.#sinkFails();
+    this.canWrite = false;
+    this.#kept = Uint8Array.from(region.bytes.subarray(Math.max(0, sent), count));
+    this.#keptStart = 0;
+    return PUMP.waits;
+  }
+
+  #moveBulk(): PumpOutcome | null {
+    const { sockets, pipes } = this.#context;
+    if (this.#spliceable) this.#pipe ??= pipes.take();
+    if (this.#pipe === null) return this.#copy(sockets.bulk);
+    const count = sockets.splice(this.source, this.#pipe.writeEnd, this.#pipe.capacity, SPLICE_FLAGS);
+    if (count > 0) {
+      this.bytes += count;
+      this.#piped = count;
+      this.#bulk = count >= BULK_BYTES_MIN;
+      return null;
+    }
+    if (count === -1 && sockets.errno === EINVAL) {
+      this.#spliceable = false;
+      return null;
+    }
+    return this.#readNothing(count);
+  }
+
+  #readNothing(count: number): PumpOutcome | null {
+    const { sockets } = this.#context;
+    if (count === 0) {
+      this.ended = true;
+      this.#rest();
+      return PUMP.ended;
+    }
+    if (sockets.errno === EINTR) return null;
+    if (sockets.errno !== EAGAIN) {
+      this.errno = sockets.errno;
+      return PUMP.sourceFailed;
+    }
+    this.canRead = false;
+    return null;
+  }
+
+  #sendKept(): PumpOutcome | null {
+    const kept = this.#kept!;
+    if (!this.canWrite) return PUMP.waits;
+    const sent = this.#context.sockets.sendBytes(this.sink, kept.subarray(this.#keptStart));
+    if (sent === -1) {
+      if (!this.#isWait()) return this.#sinkFails();
+      this.canWrite = false;
+      return PUMP.waits;
+    }
+    this.#keptStart += sent;
+    if (this.#keptStart === kept.length) this.#kept = null;
+    return null;
+  }
+
+  #emptyPipe(): PumpOutcome | null {
+    if (!this.canWrite) return PUMP.waits;
+    const count = this.#context.sockets.splice(this.#pipe!.readEnd, this.sink, this.#piped, SPLICE_FLAGS);
+    if (count === -1) {
+      if (!this.#isWait()) return this.#sinkFails();
+      this.canWrite = false;
+      return PUMP.waits;
+    }
+    this.#piped -= count;
+    return null;
+  }
+
+  #isWait(): boolean {
+    const { errno } = this.#context.sockets;
+    return errno === EAGAIN || errno === EINTR;
+  }
+
+  #sinkFails(): PumpOutcome {
+    this.errno = this.#context.sockets.errno;
+    return PUMP.sinkFailed;
+  }
+}

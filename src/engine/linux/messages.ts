@@ -1,0 +1,45 @@
+/** What the main thread and its workers say to each other. Whoever is asleep is woken by an eventfd or by its port. */
+import type { NameQuestion } from '../../decide.ts';
+import type { Notice } from '../../events.ts';
+import type { PlainConfig } from '../../snapshot.ts';
+import type { Verdict } from '../../verdict.ts';
+import type { MessagePort } from 'node:worker_threads';
+import type { WorkerSettings } from './worker-context.ts';
+
+/** A listening socket of the main thread's that a worker accepts on. */
+export interface WorkerListener {
+  readonly fd: number;
+  readonly text: string;
+}
+
+/** What a worker is started with. */
+export interface WorkerStart {
+  readonly index: number;
+  /** Workers there are; the identifiers of connections step by it. */
+  readonly workers: number;
+  readonly plain: PlainConfig;
+  readonly settings: WorkerSettings;
+  readonly listeners: readonly WorkerListener[];
+  /** Written to by the main thread when it has sent a message. */
+  readonly wakeFd: number;
+  readonly counters: SharedArrayBuffer;
+  readonly descriptors: SharedArrayBuffer;
+  readonly port: MessagePort;
+}
+
+export type ToWorker =
+  | { readonly kind: 'answer'; readonly question: number; readonly verdict: Verdict }
+  /** Accepts no more; answered by `stopped`. */
+  | { readonly kind: 'stop-listening' }
+  | { readonly kind: 'terminate'; readonly endReason: 'drained' | 'killed' }
+  /** Asks for `idle` as soon as no connection is open. */
+  | { readonly kind: 'watch-idle' }
+  | { readonly kind: 'exit' };
+
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'question'; readonly question: number; readonly ask: NameQuestion }
+  | { readonly kind: 'records'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'notice'; readonly notice: Notice }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'idle' };

@@ -1,0 +1,36 @@
+/** Addresses of clients: as the kernel writes them, as they are kept, and as they are shown. */
+import type { ClientAddress } from '../../events.ts';
+import { AF_INET, AF_INET6 } from './syscalls/constants.ts';
+import type { Region } from './syscalls/arena.ts';
+import { isIPv4Mapped, readIPv4, readIPv6 } from './syscalls/address-text.ts';
+import type { PeerAddress } from './worker-context.ts';
+
+/** Offsets in struct sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)). */
+const PORT_OFFSET = 2;
+const IPV4_OFFSET = 4;
+const IPV6_OFFSET = 8;
+
+const UNIX_PEER: PeerAddress = { family: 0, port: 0, words: [0, 0, 0, 0] };
+const formatter = new DataView(new ArrayBuffer(16));
+
+/** The peer that accept4(2) has just written; an IPv4-mapped address comes out as IPv4. */
+export function readPeer({ view, offset }: Region): PeerAddress {
+  const family = view.getUint16(offset, true);
+  if (family !== AF_INET && family !== AF_INET6) return UNIX_PEER;
+  const port = view.getUint16(offset + PORT_OFFSET);
+  const word = (at: number): number => view.getInt32(at);
+  if (family === AF_INET) return { family: 4, port, words: [0, 0, 0, word(offset + IPV4_OFFSET)] };
+  const start = offset + IPV6_OFFSET;
+  return {
+    family: isIPv4Mapped(view, start) ? 4 : 6,
+    port,
+    words: [word(start), word(start + 4), word(start + 8), word(start + 12)],
+  };
+}
+
+/** The same as text. */
+export function formatPeer({ family, port, words }: PeerAddress): ClientAddress {
+  if (family === 0) return { address: 'unix', port: 0 };
+  for (const [index, word] of words.entries()) formatter.setInt32(4 * index, word);
+  return { address: family === 4 ? readIPv4(formatter, 12) : readIPv6(formatter, 0), port };
+}

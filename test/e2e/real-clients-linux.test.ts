@@ -1,0 +1,3 @@
+import { describeRealClients } from './real-clients.ts';
+
+describeRealClients('linux');

@@ -1,0 +1,3 @@
+import { describeEngine } from './conformance.ts';
+
+describeEngine('linux');
