@@ -7,7 +7,7 @@ function sniway(engine: 'linux' | 'portable', extra: readonly string[]): Contend
   return {
     name: `sniway-${engine}`,
     prepare({ port, routes }) {
-      const flags = `--engine ${engine} --quiet --listen 127.0.0.1:${port}`.split(' ');
+      const flags = `--engine ${engine} --quiet --log-format none --listen 127.0.0.1:${port}`.split(' ');
       const pairs = routes.flatMap(route => [
         '--route',
         `${route.serverName}=127.0.0.1:${route.backendPort}`,

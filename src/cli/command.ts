@@ -50,8 +50,8 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
   addConfigFlags(program);
   program
     .addOption(
-      new Option('--log-format <format>', 'form of the access lines on stdout')
-        .choices(['text', 'json'])
+      new Option('--log-format <format>', 'form of the access lines on stdout, or none')
+        .choices(['text', 'json', 'none'])
         .default('text'),
     )
     .option('-q, --quiet', 'say only warnings and errors')

@@ -15,7 +15,7 @@ import { CommandError, EXIT } from './exit-codes.ts';
 import { VERSION } from './version.ts';
 
 export interface RunFlags extends ConfigFlags {
-  readonly logFormat: AccessLogFormat;
+  readonly logFormat: AccessLogFormat | 'none';
   readonly quiet?: boolean;
   readonly verbose?: boolean;
 }
@@ -40,10 +40,15 @@ export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<n
   try {
     const proxy = createProxyOrExplain(config);
     proxy.on('notice', ({ level, message }) => operator.say(level, message));
-    proxy.on('opened', ({ id, client, listener }) =>
-      operator.say('debug', `connection ${id} from ${client.address}:${client.port} on ${listener}`),
-    );
-    proxy.on('ended', record => accessLog.write(formatAccessLine(record, flags.logFormat)));
+    const { logFormat } = flags;
+    // Only what is listened for is recorded at all.
+    if (flags.verbose === true) {
+      proxy.on('opened', ({ id, client, listener }) =>
+        operator.say('debug', `connection ${id} from ${client.address}:${client.port} on ${listener}`),
+      );
+    }
+    if (logFormat !== 'none')
+      proxy.on('ended', record => accessLog.write(formatAccessLine(record, logFormat)));
     const addresses = await startOrExplain(proxy);
     sayStarted(operator, proxy, config);
     hooks.started?.(addresses);
