@@ -62,6 +62,8 @@ test('findLiteralTail() never says more than the expression does', () => {
     fc.property(source, fc.array(name, { maxLength: 30 }), (text, names) => {
       let oracle: RegExp;
       try {
+        // By itself first: the group around it makes a whole of halves such as ")|(a".
+        void new RegExp(text);
         oracle = new RegExp(`^(?:${text})$`);
       } catch {
         return;
