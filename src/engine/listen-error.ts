@@ -1,4 +1,5 @@
 /** What can go wrong with opening a listener, alike for every engine. */
+import { lstatSync } from 'node:fs';
 import { connect } from 'node:net';
 import { SniwayError } from '../errors.ts';
 import type { ListenTarget } from './engine.ts';
@@ -7,7 +8,9 @@ import { formatEndpoint } from './happy-eyeballs.ts';
 /** `ERR_LISTEN` that names the address, the system's error and a remedy. */
 export function listenError(target: ListenTarget, code: string, cause?: unknown): SniwayError {
   const where = describeTarget(target);
-  return new SniwayError('ERR_LISTEN', `cannot listen on ${where}: ${code} (${remedyFor(code)})`, { cause });
+  const inTheWay = code === 'EADDRINUSE' && target.kind === 'unix' && !isSocketFile(target.path);
+  const remedy = inTheWay ? 'a file that is no socket has this path: choose another path' : remedyFor(code);
+  return new SniwayError('ERR_LISTEN', `cannot listen on ${where}: ${code} (${remedy})`, { cause });
 }
 
 /** The text form of a listen target: `127.0.0.1:8443`, `[::1]:8443`, `unix:/path`, `fd:3`. */
@@ -18,8 +21,10 @@ export function describeTarget(target: ListenTarget): string {
 }
 
 /** Whether a socket file is left over from a process that is gone: nobody answers on it. */
-export function isStaleSocket(path: string): Promise<boolean> {
-  return new Promise(resolve => {
+export async function isStaleSocket(path: string): Promise<boolean> {
+  // connect(2) refuses for any other file too, and that one is somebody's data.
+  if (!isSocketFile(path)) return false;
+  return await new Promise(resolve => {
     const probe = connect({ path });
     probe.once('connect', () => {
       probe.destroy();
@@ -27,6 +32,10 @@ export function isStaleSocket(path: string): Promise<boolean> {
     });
     probe.once('error', error => resolve('code' in error && error.code === 'ECONNREFUSED'));
   });
+}
+
+function isSocketFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
 }
 
 function remedyFor(code: string): string {
@@ -40,7 +49,10 @@ function remedyFor(code: string): string {
     case 'EBADF':
     case 'EINVAL':
     case 'ENOTSOCK':
+    case 'ERR_INVALID_FD_TYPE':
       return 'it is not a listening socket of this process';
+    case 'ENOENT':
+      return 'the folder of the socket does not exist: create it';
     default:
       return 'see the system error';
   }

@@ -20,6 +20,18 @@ export async function openListener(
   accept: (socket: Socket, address: BoundAddress) => void,
 ): Promise<Listener> {
   try {
+    return await openOrRecover(target, accept);
+  } catch (error) {
+    throw listenError(target, error instanceof Error ? errorCode(error) : String(error), error);
+  }
+}
+
+/** As {@link open}, once more where a left-over socket file or a machine without IPv6 stood in the way. */
+async function openOrRecover(
+  target: ListenTarget,
+  accept: (socket: Socket, address: BoundAddress) => void,
+): Promise<Listener> {
+  try {
     return await open(target, accept);
   } catch (error) {
     const code = error instanceof Error ? errorCode(error) : '';
@@ -28,9 +40,9 @@ export async function openListener(
       return await open(target, accept);
     }
     if (code === 'EAFNOSUPPORT' && target.kind === 'tcp' && target.address === '::') {
-      return await openListener({ ...target, address: '0.0.0.0' }, accept);
+      return await open({ ...target, address: '0.0.0.0' }, accept);
     }
-    throw listenError(target, code, error);
+    throw error;
   }
 }
 

@@ -1,6 +1,8 @@
 /** Listeners, draining and ending. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -50,7 +52,7 @@ export function describeLifecycle(engine: EngineName): void {
     assert.equal(existsSync(path), false, 'the socket file is removed');
   });
 
-  test('takes over the socket file of a process that is gone, but not of one that lives', async t => {
+  test('leaves the socket file of a process that lives alone', async t => {
     const path = join(tmpdir(), `sniway-${process.pid}-${engine}-stale.sock`);
     const living = await startBackend(t, path);
     const proxy = createProxy({ engine, listen: `unix:${path}`, suffixes: 'example.com' });
@@ -61,6 +63,27 @@ export function describeLifecycle(engine: EngineName): void {
       return true;
     });
     assert.equal(living.sockets.length, 1, 'the probe reached the living one');
+  });
+
+  test('takes over the socket file of a process that is gone', async t => {
+    const path = join(tmpdir(), `sniway-${process.pid}-${engine}-gone.sock`);
+    t.after(() => rmSync(path, { force: true }));
+    const program = `require('node:net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+    await once(spawn(process.execPath, ['-e', program]), 'exit');
+    assert.ok(existsSync(path), 'the killed process left its socket file behind');
+    const proxy = await startProxy(t, { engine, listen: `unix:${path}`, suffixes: 'example.com' });
+    await connectRaw(t, { path });
+    await eventually('it accepts', () => proxy.opened() === 1);
+  });
+
+  test('never removes a file that is no socket', async t => {
+    const folder = mkdtempSync(join(tmpdir(), 'sniway-test-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, 'precious.txt');
+    writeFileSync(path, 'precious');
+    const proxy = createProxy({ engine, listen: `unix:${path}`, suffixes: 'example.com' });
+    await assert.rejects(proxy.start(), { code: 'ERR_LISTEN', message: /EADDRINUSE.*no socket/ });
+    assert.equal(readFileSync(path, 'utf8'), 'precious');
   });
 
   test('opens all listeners or none', async t => {
