@@ -6,6 +6,7 @@ import { createResolver } from './backends/resolver.ts';
 import type { Resolver } from './backends/resolver.ts';
 import { checkConfig } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
+import { DURATION_MS_MAX } from './config/duration.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
 import { decide, decideRefusal, settle } from './decide.ts';
 import type { NameQuestion, SettleContext } from './decide.ts';
@@ -18,7 +19,10 @@ import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './
 import { createSnapshot } from './snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** Events of a proxy with their arguments. An exception in a listener is announced as a notice and goes no further. */
+/**
+ * Events of a proxy with their arguments. An exception in a listener, or a rejection of an asynchronous one, is
+ * announced as a notice and goes no further; one in a listener of `notice` becomes a warning of the process.
+ */
 export interface ProxyEvents {
   /** A connection was accepted. */
   opened: [connection: ConnectionOpened];
@@ -29,7 +33,10 @@ export interface ProxyEvents {
 }
 
 export interface CloseOptions {
-  /** Milliseconds that running connections get to end by themselves; the configured drain time by default. */
+  /**
+   * Milliseconds that running connections get to end by themselves; the configured drain time by default, `Infinity`
+   * for as long as they take.
+   */
   readonly drainTimeoutMs?: number;
 }
 
@@ -48,11 +55,12 @@ export interface SniProxy extends EventEmitter<ProxyEvents> {
   readonly engine: { readonly name: 'portable' | 'linux'; readonly why: string };
   /**
    * Opens all listeners, or none.
-   * @throws SniwayError `ERR_LISTEN` for an address that cannot be bound, `ERR_STATE` if started before.
+   * @throws SniwayError `ERR_LISTEN` for an address that cannot be bound, `ERR_STATE` if started before,
+   * or if it is closed meanwhile.
    * @throws ConfigError if a backend turns out to be one of the proxy's own listeners.
    */
   start(): Promise<readonly BoundAddress[]>;
-  /** Stops accepting, waits for running connections, ends what is left. Safe to call more than once. */
+  /** Stops accepting, waits for running connections, ends what is left. May be called again, to wait no longer. */
   close(options?: CloseOptions): Promise<CloseResult>;
   /** Stops accepting and ends every connection at once, as `killed`. */
   kill(): Promise<void>;
@@ -85,7 +93,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   #interest: RecordInterest = { opened: false, ended: false };
 
   constructor(config: CheckedConfig) {
-    super();
+    super({ captureRejections: true });
     this.#config = config;
     this.#snapshot = createSnapshot(config);
     this.#selected = selectEngine(config.engine);
@@ -115,7 +123,13 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   async start(): Promise<readonly BoundAddress[]> {
     if (this.#state !== 'new') throw new SniwayError('ERR_STATE', 'a proxy can be started once');
     this.#state = 'started';
-    this.#addresses = await this.#engine.listen(this.#config.listen);
+    const bound = await this.#engine.listen(this.#config.listen);
+    // close() may have come while binding, and found nothing to close yet.
+    if (this.#isClosing()) {
+      await this.#engine.stopListening();
+      throw new SniwayError('ERR_STATE', 'the proxy was closed while it started');
+    }
+    this.#addresses = bound;
     const loops = this.#findLoops();
     if (loops.length > 0) {
       await this.kill();
@@ -172,7 +186,20 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   }
 
   notice(notice: Notice): void {
-    this.emit('notice', notice);
+    try {
+      this.emit('notice', notice);
+    } catch (error) {
+      this.#blame('notice', error);
+    }
+  }
+
+  /** Called by Node with the rejection of an asynchronous listener. */
+  [Symbol.for('nodejs.rejection')](error: unknown, event: string | symbol): void {
+    this.#blame(String(event), error);
+  }
+
+  #isClosing(): boolean {
+    return this.#state === 'closing';
   }
 
   /** Engines spare themselves the records that nobody listens for. */
@@ -192,9 +219,16 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
       if (event === 'ended') this.emit('ended', connection as ConnectionEnded);
       else this.emit('opened', connection);
     } catch (error) {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.notice({ level: 'error', message: `a listener of '${event}' failed: ${text}` });
+      this.#blame(event, error);
     }
+  }
+
+  /** A faulty listener must not end a process that carries other people's connections. */
+  #blame(event: string, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const message = `a listener of '${event}' failed: ${text}`;
+    if (event === 'notice') process.emitWarning(message, 'SniwayWarning');
+    else this.notice({ level: 'error', message });
   }
 
   /** Addresses that only binding made known (port 0, inherited sockets) may turn a backend into a loop. */
@@ -210,6 +244,8 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 }
 
 async function settlesWithin(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
+  // A longer timer would fire at once.
+  if (timeoutMs > DURATION_MS_MAX) return await promise.then(() => true);
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<boolean>(resolve => {
     timer = setTimeout(() => resolve(false), timeoutMs);

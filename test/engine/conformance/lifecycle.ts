@@ -154,6 +154,32 @@ export function describeLifecycle(engine: EngineName): void {
     assert.deepEqual(new Set((await ends).map(received => received.end)), new Set(['ECONNRESET']));
   });
 
+  test('closed while it starts, it leaves no listener behind', async t => {
+    const server = await startBackend(t);
+    server.close();
+    const proxy = createProxy({ engine, listen: ['127.0.0.1:0', server.address], suffixes: 'example.com' });
+    const starting = assert.rejects(proxy.start(), { code: 'ERR_STATE' });
+    await proxy.close();
+    await starting;
+    assert.deepEqual(proxy.addresses, []);
+    await eventuallyRefused(server.port);
+  });
+
+  test('waits without end where asked to', async t => {
+    const server = await startBackend(t);
+    const proxy = await startProxy(t, { engine, routes: [{ match: NAME, backend: server.address }] });
+    const client = await connectRaw(t, proxy.port);
+    client.write(HELLO);
+    const backend = await server.next();
+    const closing = proxy.proxy.close({ drainTimeoutMs: Number.POSITIVE_INFINITY });
+    await eventuallyRefused(proxy.port);
+    backend.end('bye');
+    client.end();
+    assert.equal((await readBytes(client, 3)).toString(), 'bye');
+    client.resume();
+    assert.deepEqual(await closing, { terminated: 0 });
+  });
+
   test('can be closed twice and before it was started', async () => {
     const proxy = createProxy({ engine, listen: '127.0.0.1:0', suffixes: 'example.com' });
     assert.deepEqual(await proxy.close(), { terminated: 0 });
@@ -178,6 +204,28 @@ export function describeLifecycle(engine: EngineName): void {
     await eventually('it was noticed', () =>
       proxy.notices.some(({ message }) => message.includes('listener at fault')),
     );
+  });
+
+  test('no listener of its events can end the process', async t => {
+    const server = await startBackend(t);
+    const proxy = await startProxy(t, { engine, routes: [{ match: NAME, backend: server.address }] });
+    const warnings: string[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning.message);
+    process.on('warning', onWarning);
+    t.after(() => process.off('warning', onWarning));
+    const asynchronous = (): unknown => Promise.reject(new Error('asynchronous fault'));
+    proxy.proxy.on('opened', asynchronous);
+    proxy.proxy.on('notice', ({ message }) => {
+      throw new Error(`notice refused: ${message}`);
+    });
+    const client = await connectRaw(t, proxy.port);
+    client.write(HELLO);
+    (await server.next()).end();
+    client.end();
+    client.resume();
+    assert.equal((await proxy.nextEnd()).endReason, 'done');
+    await eventually('it is warned of', () => warnings.some(text => text.includes('notice refused')));
+    assert.ok(warnings.some(text => text.includes('asynchronous fault')));
   });
 
   test('several proxies live in one process', async t => {
