@@ -35,9 +35,12 @@ export type EndReason = (typeof END_REASONS)[number];
 
 /** The client's end of a connection. */
 export interface ClientAddress {
-  /** Textual IP address, IPv4-mapped IPv6 shown as IPv4; `unix` for a Unix-domain socket. */
+  /**
+   * Textual IP address, IPv4-mapped IPv6 shown as IPv4; `unix` for a Unix-domain socket, `unknown` for a client that
+   * had gone before its address could be asked for.
+   */
   readonly address: string;
-  /** TCP port; 0 for a Unix-domain socket. */
+  /** TCP port; 0 for a Unix-domain socket or an unknown client. */
   readonly port: number;
 }
 
@@ -58,7 +61,7 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly serverName: string | null;
   /** An IP literal or refused name as the client sent it, escaped and cut to a bound; null if there is none. */
   readonly rawName: string | null;
-  /** ALPN protocols the client offered, in its order; escaped. */
+  /** ALPN protocols the client offered, in its order; escaped, and cut to a bound with `...` as the last. */
   readonly alpnProtocols: readonly string[];
   /** The name of the route that matched; null if none did. */
   readonly route: string | null;
@@ -92,7 +95,7 @@ export interface BoundAddress {
   readonly text: string;
 }
 
-/** Something an operator may want to read, beside the connections themselves. */
+/** Something an operator may want to read, beside the connections themselves. Free text: do not match on it. */
 export interface Notice {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;

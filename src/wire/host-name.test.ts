@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { isIPv4 } from 'node:net';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { escapeBytes, parseConfigName, parseServerName } from './host-name.ts';
+import { escapeBytes, escapeProtocols, parseConfigName, parseServerName } from './host-name.ts';
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const kindOf = (text: string): string => {
@@ -280,6 +280,24 @@ describe('escapeBytes()', () => {
         );
         assert.deepEqual([...bytesOf(undone)], [...bytes]);
       }),
+    );
+  });
+});
+
+describe('escapeProtocols()', () => {
+  test('escapes each protocol', () => {
+    assert.deepEqual(escapeProtocols(['h2', 'a"\n'], 99), ['h2', 'a\\x22\\x0a']);
+  });
+
+  test('cuts a list that is too long as a whole, and says so', () => {
+    assert.deepEqual(escapeProtocols(['ab', 'cd'], 4), ['ab', 'cd']);
+    assert.deepEqual(escapeProtocols(['ab', 'cd', 'e'], 4), ['ab', 'cd', '...']);
+    assert.equal(
+      escapeProtocols(
+        Array.from({ length: 30_000 }, () => 'x'),
+        255,
+      ).length,
+      256,
     );
   });
 });

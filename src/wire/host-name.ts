@@ -96,6 +96,21 @@ export function escapeBytes(bytes: Uint8Array, max: number): string {
   return shown < bytes.length ? `${text}...` : text;
 }
 
+/**
+ * ALPN protocols (a character for each byte) as text for a log line, each escaped as {@link escapeBytes} does. A hello
+ * has room for 32,000 of them: of more than `max` bytes together the first ones are given, then `...`.
+ */
+export function escapeProtocols(protocols: readonly string[], max: number): string[] {
+  const shown: string[] = [];
+  let left = max;
+  for (const protocol of protocols) {
+    left -= protocol.length;
+    if (left < 0) return [...shown, '...'];
+    shown.push(escapeBytes(Buffer.from(protocol, 'latin1'), max));
+  }
+  return shown;
+}
+
 function canonicalize(bytes: Uint8Array): Canonical {
   let length = bytes.length;
   if (length === 0) return 'empty';

@@ -9,7 +9,7 @@ import type { Refusal, RejectVerdict, RelayVerdict, Verdict } from '../../verdic
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
-import { escapeBytes } from '../../wire/host-name.ts';
+import { escapeBytes, escapeProtocols } from '../../wire/host-name.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
@@ -62,7 +62,7 @@ export class PortableConnection {
 
   start(): void {
     this.#timer = setTimeout(
-      () => this.#refuse({ kind: 'hello-timeout' }),
+      () => this.#guarded(() => this.#refuse({ kind: 'hello-timeout' })),
       this.#context.settings.helloTimeoutMs,
     );
     this.#socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#onData(chunk)));
@@ -151,9 +151,7 @@ export class PortableConnection {
   /** Copies what the record needs, so that the hello's memory can go. */
   #noteNames(hello: ClientHello): void {
     this.#serverName = hello.serverName;
-    this.#alpnProtocols = hello.alpnProtocols.map(protocol =>
-      escapeBytes(Buffer.from(protocol, 'latin1'), LOGGED_BYTES_MAX),
-    );
+    this.#alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
     this.#rawName = loggable(hello.rawName);
   }
 

@@ -115,6 +115,18 @@ export function describeHello(engine: EngineName): void {
     assert.ok(record.dialMs !== null && record.dialMs >= 0 && record.dialMs <= record.totalMs);
   });
 
+  test('takes down only a bounded part of what a client offers by ALPN', async t => {
+    const proxy = await startProxy(t, { engine, suffixes: 'example.org' });
+    const client = await connectRaw(t, proxy.port);
+    client.resume();
+    client.end(
+      buildClientHello({ serverName: NAME, alpnProtocols: Array.from({ length: 20_000 }, () => '\0') }),
+    );
+    const { alpnProtocols } = await proxy.nextEnd();
+    assert.equal(alpnProtocols.length, 256);
+    assert.equal(alpnProtocols.at(-1), '...');
+  });
+
   test('decides by ALPN where a route asks for it', async t => {
     const acme = await startBackend(t);
     const web = await startBackend(t);
