@@ -15,6 +15,18 @@ const guardWith = (options: Partial<GuardOptions> = {}) =>
   createAddressGuard({ allowNets: [], denyNets: [], ownListeners: () => [], ...options });
 
 describe('createAddressGuard()', () => {
+  test('knows its own listener behind the unspecified address, which reaches loopback', () => {
+    const own = guardWith({
+      ownListeners: () => [
+        { address: '127.0.0.1', port: 443 },
+        { address: '::1', port: 8443 },
+      ],
+    });
+    assert.match(own.refusal(at('0.0.0.0'), false) ?? 'let through', /listener of this proxy/);
+    assert.match(own.refusal(at('::', 8443), false) ?? 'let through', /listener of this proxy/);
+    assert.equal(own.refusal(at('0.0.0.0', 8443), false), null);
+  });
+
   for (const [address, what] of [
     ['127.0.0.1', 'loopback'],
     ['127.255.255.254', 'loopback'],

@@ -25,6 +25,12 @@ export const GUARDED_NETWORKS: readonly (readonly [network: string, what: string
 /** IPv6 prefixes that carry an IPv4 address in their last 32 bits: mapped, compatible, NAT64 (RFC 6052). */
 const EMBEDDING_NETWORKS = ['::ffff:0:0/96', '::/96', '64:ff9b::/96'];
 
+/** Dialling the unspecified address reaches this machine itself (Linux, BSD: connect(2) takes it as loopback). */
+const UNSPECIFIED: ReadonlyMap<string, string> = new Map([
+  ['0.0.0.0', '127.0.0.1'],
+  ['::', '::1'],
+]);
+
 /** Every address of a backend was refused; the message names the first and why. */
 export class GuardRefusal extends Error {}
 
@@ -129,15 +135,17 @@ function createOwnAddressCheck(listeners: () => readonly OwnListener[]) {
       local = localAddresses();
       readAtMs = now;
     }
-    return local.has(address) || address.startsWith('127.') || address === '0.0.0.0' || address === '::';
+    return local.has(address) || address.startsWith('127.') || address === '::1';
   };
-  return (address: string, port: number): boolean =>
-    listeners().some(
+  return (address: string, port: number): boolean => {
+    const dialled = UNSPECIFIED.get(address) ?? address;
+    return listeners().some(
       own =>
         own.port === port &&
-        (unembedAddress(own.address) === address ||
-          ((own.address === '::' || own.address === '0.0.0.0') && isLocal(address))),
+        (unembedAddress(own.address) === dialled ||
+          ((own.address === '::' || own.address === '0.0.0.0') && isLocal(dialled))),
     );
+  };
 }
 
 function localAddresses(): ReadonlySet<string> {
