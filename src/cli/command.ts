@@ -1,14 +1,19 @@
 /** The `sniway` command: flags and subcommands. */
 import { Command, CommanderError, Option } from 'commander';
+import { didYouMean } from '../config/nearest-word.ts';
+import { escapeControls, listWords } from '../config/plain-text.ts';
 import { configJsonSchema } from '../config/schema.ts';
 import { checkCommandConfig } from './check.ts';
 import { addConfigFlags } from './config-flags.ts';
 import type { ConfigFlags } from './config-flags.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { explainName } from './explain.ts';
+import { complain, print } from './output.ts';
 import { runProxy } from './run.ts';
 import type { RunFlags, RunHooks } from './run.ts';
 import { VERSION } from './version.ts';
+
+const COMMANDS = ['run', 'check', 'explain', 'schema', 'help'];
 
 const EXAMPLES = `Examples:
   sniway -l 443 -r 'www.example.com=10.0.0.5:443' -r '*.example.org=10.0.0.6:8443'
@@ -20,21 +25,38 @@ const EXAMPLES = `Examples:
 
 /** Runs the command with these arguments (without node and script); resolves with the exit code. */
 export async function runCommand(argv: readonly string[], hooks: RunHooks = {}): Promise<number> {
+  try {
+    return await parseAndRun(argv, hooks);
+  } catch (error) {
+    if (error instanceof CommandError) {
+      await complain(`${error.message}\n`);
+      return error.exitCode;
+    }
+    await complain(`sniway: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
+    return EXIT.failure;
+  }
+}
+
+async function parseAndRun(argv: readonly string[], hooks: RunHooks): Promise<number> {
   let exitCode: number = EXIT.ok;
   const program = createProgram(hooks, code => {
     exitCode = code;
   });
+  // Commander writes without waiting: its texts are kept until their writing can be waited for.
+  const said = { out: '', err: '' };
+  const output = {
+    writeOut: (text: string) => void (said.out += text),
+    writeErr: (text: string) => void (said.err += text),
+  };
+  for (const command of [program, ...program.commands]) command.configureOutput(output);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    if (error instanceof CommandError) {
-      process.stderr.write(`${error.message}\n`);
-      return error.exitCode;
-    }
-    process.stderr.write(`sniway: internal error: ${error instanceof Error ? error.stack : String(error)}\n`);
-    return EXIT.failure;
+    if (!(error instanceof CommanderError)) throw error;
+    await print(said.out);
+    await complain(said.err);
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
 }
 
@@ -45,8 +67,11 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .addHelpText('beforeAll', EXAMPLES)
     .exitOverride()
     .showSuggestionAfterError()
-    .configureHelp({ showGlobalOptions: true })
-    .argument('[command]', 'run (the default), check, explain or schema');
+    .configureHelp({ showGlobalOptions: true, visibleArguments: () => [] })
+    .usage('[run|check|explain NAME|schema] [options]')
+    .helpCommand('help [command]', 'show this help')
+    // Catches a misspelt command; the list of commands says the rest.
+    .argument('[command]');
   addConfigFlags(program);
   program
     .addOption(
@@ -61,7 +86,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
   program.action(async (unknown: string | undefined) => {
     if (unknown === undefined) return await run();
     throw new CommandError(
-      `error: unknown command '${unknown}'; there are run, check, explain and schema`,
+      `error: unknown command '${escapeControls(unknown)}'${didYouMean(unknown, COMMANDS)}; there are ${listWords(COMMANDS)}`,
       EXIT.usage,
     );
   });
@@ -82,10 +107,6 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .description('print the JSON Schema of the configuration file')
     .action(() => print(`${JSON.stringify(configJsonSchema(), null, 2)}\n`));
   return program;
-}
-
-function print(text: string): void {
-  process.stdout.write(text);
 }
 
 function splitList(text: string): string[] {
