@@ -1,6 +1,7 @@
 /** The flags that make up a configuration, alone or on top of a file. */
 import type { Command } from 'commander';
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import { isObject } from '../config/read-value.ts';
 
 export interface ConfigFlags {
   readonly config?: string;
@@ -33,24 +34,42 @@ export function addConfigFlags(command: Command): void {
       value,
     ]);
   command
-    .addOption(many('-l, --listen <addr>', 'listen here: 443, 127.0.0.1:8443, [::1]:8443, unix:/path, fd:3'))
     .addOption(
-      many('-r, --route <pattern=backend>', 'relay names that match to host:port, unix:/path or {sni}:port'),
+      many(
+        '-l, --listen <addr>',
+        'listen here (repeatable; instead of what the file has): 443, 127.0.0.1:8443, [::1]:8443, unix:/path, fd:3',
+      ),
+    )
+    .addOption(
+      many(
+        '-r, --route <pattern=backend>',
+        'relay names that match (repeatable) to host:port, [v6]:port, unix:/path or {sni}:port',
+      ),
     )
     .addOption(
       many(
         '-s, --suffix <suffix[:port]>',
-        'dial every name under the suffix by itself, port 443 unless given',
+        'dial every name under the suffix (repeatable) by itself, port 443 unless given',
       ),
     )
-    .option('-c, --config <file>', 'read a YAML or JSON file; flags add to it')
-    .addOption(many('--allow-net <cidr>', 'let names that clients choose lead to this guarded network'))
-    .addOption(many('--deny-net <cidr>', 'never let them lead to this network'))
+    .addOption(
+      new Option('-c, --config <file>', 'read a YAML or JSON file; flags add to it').argParser(onlyOnce),
+    )
+    .addOption(
+      many('--allow-net <cidr>', 'let names that clients choose lead to this guarded network (repeatable)'),
+    )
+    .addOption(many('--deny-net <cidr>', 'never let them lead to this network (repeatable)'))
     .option('--engine <engine>', 'auto, portable or linux (default: auto)')
     .option('--workers <n>', 'threads that move bytes, linux engine only (default: one for each processor)')
     .option('--hello-timeout <time>', 'time for the whole ClientHello (default: 5s)')
     .option('--dial-timeout <time>', 'time for look-up and connecting (default: 5s)')
     .option('--drain <time>', 'time for running connections to end at shutdown (default: 25s)');
+}
+
+/** A second file would silently replace the first. */
+function onlyOnce(value: string, before: string | undefined): string {
+  if (before !== undefined) throw new InvalidArgumentError('Only one file can be read.');
+  return value;
 }
 
 /** Puts the flags on top of what a file holds: listeners are replaced, everything else is added or set. */
@@ -111,6 +130,7 @@ type Put = (path: Path, flag: string, text: string) => void;
 
 function mergeGuard(input: Record<string, unknown>, flags: ConfigFlags, put: Put): void {
   if (flags.allowNet === undefined && flags.denyNet === undefined) return;
+  if (isMisfit(input['guard'])) return;
   const guard: Record<string, unknown> = { ...(input['guard'] as object | undefined) };
   append(guard, 'allowNets', flags.allowNet ?? [], (path, index) =>
     put(['guard', ...path], '--allow-net', flags.allowNet?.[index] ?? ''),
@@ -128,10 +148,15 @@ function mergeTimeouts(input: Record<string, unknown>, flags: ConfigFlags, put: 
     ['drain', '--drain', flags.drain],
   ] as const;
   for (const [key, flag, text] of given) {
-    if (text === undefined) continue;
+    if (text === undefined || isMisfit(input['timeouts'])) continue;
     input['timeouts'] = { ...(input['timeouts'] as object | undefined), [key]: text };
     put(['timeouts', key], flag, text);
   }
+}
+
+/** Given, but no object: it is left as it stands in the file, for the check to name. */
+function isMisfit(value: unknown): boolean {
+  return value !== undefined && !isObject(value);
 }
 
 /** The flag of the value itself or of what holds it (a route's backend came with the route). */

@@ -2,6 +2,8 @@
 // SIGUSR1 opens Node's inspector unless somebody listens to it: a proxy in front of a company must not, so this comes
 // before anything else is loaded.
 process.on('SIGUSR1', () => undefined);
+// SIGHUP would end the process if it came before the proxy has started, such as from a service manager's reload.
+process.on('SIGHUP', () => undefined);
 
 const { runCommand } = await import('./command.ts');
 const exitCode = await runCommand(process.argv.slice(2));

@@ -40,9 +40,10 @@ function configFile(t: TestContext, text: string): string {
 }
 
 describe('sniway, asked for help', () => {
-  test('--help shows examples first', async t => {
+  test('--help and help show examples first', async t => {
     const { code, stdout } = await sniway(t, '--help');
     assert.equal(code, 0);
+    assert.deepEqual(await sniway(t, 'help'), { code, stdout, stderr: '', signal: null });
     assert.match(stdout, /^Examples:\n {2}sniway -l 443/);
     for (const flag of [
       '--listen',
@@ -101,7 +102,13 @@ describe('sniway, given something wrong', () => {
   test('names an unknown command and the known ones', async t => {
     const { code, stderr } = await sniway(t, 'chekc');
     assert.equal(code, 2);
-    assert.match(stderr, /'chekc'.*check/);
+    assert.match(stderr, /'chekc' \(did you mean "check"\?\); there are run, check, explain, schema/);
+  });
+
+  test('reads one file only, rather than the last of several', async t => {
+    const { code, stderr } = await sniway(t, '-c', 'one.yaml', '-c', 'two.yaml');
+    assert.equal(code, 2);
+    assert.match(stderr, /--config.*two\.yaml.*only one file/i);
   });
 
   test('shows all errors of a file at once, each with its place', async t => {

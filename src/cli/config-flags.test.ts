@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { mergeFlags, parseRouteFlag } from './config-flags.ts';
+
+describe('parseRouteFlag()', () => {
+  for (const [text, match, backend] of [
+    ['a.example.com=10.0.0.5:443', 'a.example.com', '10.0.0.5:443'],
+    ['a.example.com=unix:/run/a=b.sock', 'a.example.com', 'unix:/run/a=b.sock'],
+    ['/^v[0-9]+=?\\.example\\.com/=10.0.0.5:443', '/^v[0-9]+=?\\.example\\.com/', '10.0.0.5:443'],
+    ['a.example.com', 'a.example.com', undefined],
+    ['=10.0.0.5:443', '=10.0.0.5:443', undefined],
+  ] as const) {
+    test(`parts ${text}`, () => {
+      assert.deepEqual(parseRouteFlag(text), backend === undefined ? { match } : { match, backend });
+    });
+  }
+});
+
+describe('mergeFlags()', () => {
+  test('replaces listeners, adds routes and suffixes, sets times', () => {
+    const file = { listen: 443, routes: [{ match: 'a', backend: 'b:1' }], timeouts: { hello: '1s' } };
+    const flags = { listen: ['8443'], route: ['c=d:2'], suffix: ['.e'], dialTimeout: '2s' };
+    assert.deepEqual(mergeFlags(file, flags).input, {
+      listen: ['8443'],
+      routes: [
+        { match: 'a', backend: 'b:1' },
+        { match: 'c', backend: 'd:2' },
+      ],
+      suffixes: ['.e'],
+      timeouts: { hello: '1s', dial: '2s' },
+    });
+  });
+
+  test('knows the flag that a value came from', () => {
+    const { originOf } = mergeFlags({ routes: [{}] }, { route: ['c=d:2'], allowNet: ['::1'] });
+    assert.equal(originOf(['routes', 0, 'backend']), null);
+    assert.equal(originOf(['routes', 1, 'backend']), "--route 'c=d:2'");
+    assert.equal(originOf(['guard', 'allowNets', 0]), "--allow-net '::1'");
+  });
+
+  test('leaves what has the wrong shape in the file for the check to name', () => {
+    const file = { guard: 'abc', timeouts: [1] };
+    assert.deepEqual(mergeFlags(file, { allowNet: ['::1'], drain: '5s' }).input, file);
+  });
+});
