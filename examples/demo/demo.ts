@@ -15,8 +15,8 @@ import type { Authority } from './certificate.ts';
 const NAMES = ['apple.example.com', 'pear.example.com'];
 
 const port = process.env['PORT'] ?? '8443';
-if (!/^[0-9]{1,5}$/.test(port)) {
-  console.error(`demo: PORT=${port} is not a port; try: PORT=9443 npm start`);
+if (!/^[0-9]{1,5}$/.test(port) || Number(port) > 65_535) {
+  console.error(`demo: PORT=${port} is not a port from 0 to 65535; try: PORT=9443 npm start`);
   process.exit(2);
 }
 
@@ -32,7 +32,7 @@ const routes = backends.flatMap((backend, index) => [
   `${NAMES[index]}=127.0.0.1:${(backend.address() as AddressInfo).port}`,
 ]);
 
-await runCommand(['--listen', `127.0.0.1:${port}`, ...routes], {
+process.exitCode = await runCommand(['--listen', `127.0.0.1:${port}`, ...routes], {
   started(addresses) {
     const bound = addresses[0]?.port ?? 0;
     console.error(
@@ -46,6 +46,7 @@ await runCommand(['--listen', `127.0.0.1:${port}`, ...routes], {
     console.error('\nEach connection prints one line here when it ends. Ctrl-C stops.\n');
   },
 });
+if (process.exitCode === 1) console.error('demo: is the port taken? try another: PORT=9443 npm start');
 for (const backend of backends) backend.close();
 
 async function startBackend(name: string, issuer: Authority): Promise<Server> {

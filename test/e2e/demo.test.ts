@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { eventually } from '../support/peers.ts';
+import { eventually, startBackend } from '../support/peers.ts';
 import { needs, run, start } from '../support/programs.ts';
 import { projectRoot } from '../support/project.ts';
 
+const demoFile = join(projectRoot, 'dist', 'examples', 'demo', 'demo.js');
+
 test('the demo prints curl lines that work, and an access line for each', needs('curl'), async t => {
-  const demo = start(t, [process.execPath, join(projectRoot, 'dist', 'examples', 'demo', 'demo.js')], {
+  const demo = start(t, [process.execPath, demoFile], {
     env: { ...process.env, PORT: '0' },
   });
   await eventually('it is ready', () => demo.stderr().includes('Ctrl-C stops'), 15_000);
@@ -22,4 +24,18 @@ test('the demo prints curl lines that work, and an access line for each', needs(
   assert.match(demo.stdout(), / apple\.example\.com route=apple\.example\.com .* end=done$/m);
   demo.kill('SIGINT');
   assert.equal((await demo.finished).code, 0);
+});
+
+test('the demo says what to do about a port that is taken or none, and fails', async t => {
+  const taken = await startBackend(t);
+  for (const [port, expected] of [
+    [String(taken.port), 1],
+    ['65536', 2],
+    ['abc', 2],
+  ] as const) {
+    const env = { ...process.env, PORT: port };
+    const { code, stderr } = await run(t, [process.execPath, demoFile], '', { env });
+    assert.equal(code, expected, stderr);
+    assert.match(stderr, /PORT=9443 npm start/);
+  }
 });
