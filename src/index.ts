@@ -1,7 +1,17 @@
 /** The public API of Sniway. */
 export { createProxy } from './proxy.ts';
 export type { CloseOptions, CloseResult, ProxyEvents, SniProxy } from './proxy.ts';
-export type { SniwayConfig } from './config/sniway-config.ts';
+export type {
+  AnswerName,
+  DurationText,
+  EngineName,
+  GuardConfig,
+  OneOrMany,
+  PoliciesConfig,
+  RouteConfig,
+  SniwayConfig,
+  TimeoutsConfig,
+} from './config/sniway-config.ts';
 export { ConfigError, SniwayError } from './errors.ts';
 export type { ConfigProblem, SniwayErrorCode } from './errors.ts';
 export { END_REASONS } from './events.ts';
@@ -14,9 +24,17 @@ export type {
   Notice,
 } from './events.ts';
 export { createRouteTable } from './routing/route-table.ts';
-export type { RouteTable } from './routing/route-table.ts';
-export { ClientHello } from './wire/client-hello.ts';
+export type {
+  BuiltTable,
+  OfferedProtocols,
+  RouteCandidate,
+  RoutePatterns,
+  RouteProblem,
+  RouteTable,
+} from './routing/route-table.ts';
+export type { ClientHello } from './wire/client-hello.ts';
+export type { EchKind } from './wire/hello-layout.ts';
 export { HelloReader, parseClientHello } from './wire/hello-reader.ts';
-export type { HelloInvalid, HelloResult } from './wire/hello-reader.ts';
+export type { HelloComplete, HelloErrorCode, HelloInvalid, HelloResult } from './wire/hello-reader.ts';
 export { ALERTS } from './wire/tls-alert.ts';
 export type { AlertName } from './wire/tls-alert.ts';

@@ -1,0 +1,158 @@
+/** What the papers say is so: samples are checked, flags exist, tables are complete. */
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fromJSONSchema } from 'zod';
+import { EXIT } from '../../src/cli/exit-codes.ts';
+import { inspectConfig } from '../../src/config/check-config.ts';
+import { parseSource } from '../../src/config/config-source.ts';
+import { configJsonSchema } from '../../src/config/schema.ts';
+import { END_REASONS } from '../../src/events.ts';
+import type { ConnectionEnded } from '../../src/events.ts';
+import * as limits from '../../src/limits.ts';
+import { formatAccessLine } from '../../src/observability/access-log.ts';
+import { run } from '../support/programs.ts';
+import { commandFile, projectRoot } from '../support/project.ts';
+
+const docs = join(projectRoot, 'docs');
+const PAPERS = ['README.md', 'ARCHITECTURE.md', ...readdirSync(docs).map(name => `docs/${name}`)];
+const read = (paper: string): string => readFileSync(join(projectRoot, paper), 'utf8');
+
+/** Fenced blocks of a language. */
+function blocksOf(paper: string, language: string): string[] {
+  return [...read(paper).matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(
+    match => match[1] ?? '',
+  );
+}
+
+/** First cells of the rows of a table that begins with this heading. */
+function firstCells(paper: string, heading: string): string[] {
+  const lines = read(paper).split('\n');
+  const start = lines.findIndex(line => line.startsWith(`| ${heading} `));
+  assert.ok(start >= 0, `${paper} has no table that begins with ${heading}`);
+  const end = lines.findIndex((line, index) => index > start && !line.startsWith('|'));
+  return lines.slice(start + 2, end).map(line => (line.split('|')[1] ?? '').trim().replaceAll('`', ''));
+}
+
+describe('the configuration samples of the papers', () => {
+  const samples = PAPERS.flatMap(paper => blocksOf(paper, 'yaml').map(text => ({ paper, text })));
+
+  test('are there', () => assert.ok(samples.some(({ paper }) => paper === 'README.md')));
+
+  test('are fit, without a warning', () => {
+    for (const { paper, text } of samples) {
+      const { value, problems } = parseSource(paper, text);
+      assert.deepEqual([...problems, ...inspectConfig(value).problems], [], paper);
+    }
+  });
+
+  test('fit the JSON Schema, as editors see them; misspelt ones do not', () => {
+    const schema = fromJSONSchema(configJsonSchema());
+    for (const { paper, text } of samples) {
+      const { value } = parseSource(paper, text);
+      const { success, error } = schema.safeParse(value);
+      assert.ok(success, `${paper}: ${error?.message}`);
+      assert.equal(schema.safeParse({ ...(value as object), listeners: 443 }).success, false);
+    }
+  });
+
+  test("of the README names the defaults as its policies' and times' values", () => {
+    const { value } = parseSource('README.md', samples[0]?.text ?? '');
+    const { policies, timeouts, ...rest } = value as Record<string, unknown>;
+    assert.ok(policies !== undefined && timeouts !== undefined);
+    assert.deepEqual(inspectConfig(value).config, inspectConfig(rest).config);
+  });
+});
+
+describe('the command lines of the papers and of --help', () => {
+  const flagsIn = (text: string): string[] =>
+    [...text.matchAll(/(?<=^|[\s`'([])(--[a-z][a-z-]+|-[a-zA-Z])(?=[\s`',;)\]]|$)/gm)].map(
+      match => match[1] ?? '',
+    );
+
+  test('name only flags that there are', async t => {
+    const { stdout } = await run(t, [process.execPath, commandFile, 'explain', '--help']);
+    const known = new Set(flagsIn(stdout));
+    assert.ok(known.has('--drain') && known.has('-q'), stdout);
+    for (const paper of PAPERS) {
+      const text = read(paper);
+      const spans = [...text.matchAll(/`([^`\n]+)`/g)].map(match => match[1] ?? '');
+      const ours = [...spans, ...blocksOf(paper, 'sh').flatMap(block => block.split('\n'))].filter(line =>
+        /^(?:npx )?sniway |^-/.test(line),
+      );
+      for (const flag of ours.flatMap(flagsIn)) assert.ok(known.has(flag), `${paper}: there is no ${flag}`);
+    }
+  });
+
+  test('are fit', async t => {
+    const help = await run(t, [process.execPath, commandFile, '--help']);
+    const lines = [...help.stdout.split('\n'), ...PAPERS.flatMap(paper => blocksOf(paper, 'sh'))]
+      .flatMap(text => text.split('\n'))
+      .map(line => line.trim().split(/ {3,}/)[0] ?? '')
+      .filter(line => line.startsWith('sniway -') && !line.includes(' -c '));
+    assert.ok(lines.length >= 3, lines.join('\n'));
+    for (const line of lines) {
+      const script = `node=$0; main=$1; sniway() { "$node" "$main" check "$@"; }; ${line}`;
+      const { code, stderr } = await run(t, ['sh', '-c', script, process.execPath, commandFile]);
+      assert.equal(code, 0, `${line}: ${stderr}`);
+    }
+  });
+});
+
+describe('the tables of the papers', () => {
+  test('have every end reason, in its order', () => {
+    assert.deepEqual(firstCells('docs/end-reasons.md', 'end reason'), [...END_REASONS]);
+  });
+
+  test('have every exit code', () => {
+    assert.deepEqual(firstCells('docs/command.md', 'code').map(Number), Object.values(EXIT));
+  });
+
+  test('have every dependency that is always needed', () => {
+    const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+    const used = Object.keys(dependencies);
+    assert.deepEqual(
+      firstCells('ARCHITECTURE.md', 'package')
+        .filter(name => used.includes(name))
+        .toSorted(),
+      used.toSorted(),
+    );
+  });
+});
+
+test('the access line of the README has the fields that access lines have', () => {
+  const record: ConnectionEnded = {
+    id: 1,
+    client: { address: '127.0.0.1', port: 1 },
+    listener: '127.0.0.1:8443',
+    startedAtMs: 0,
+    serverName: 'apple.example.com',
+    rawName: null,
+    alpnProtocols: ['h2'],
+    route: 'apple.example.com',
+    backend: '127.0.0.1:2',
+    helloMs: 1,
+    resolveMs: 1,
+    dialMs: 1,
+    totalMs: 1,
+    bytesFromClient: 1,
+    bytesFromBackend: 1,
+    endReason: 'done',
+    detail: null,
+  };
+  const shape = (line: string): string => line.trim().replaceAll(/[^ =]+(?= |$)/g, '_');
+  const sample = blocksOf('README.md', 'text')[0] ?? '';
+  assert.equal(shape(sample), shape(formatAccessLine(record, 'text')));
+});
+
+test('the bounds that the papers tell are those that hold', () => {
+  const reasons = read('docs/end-reasons.md');
+  assert.ok(reasons.includes(`more than ${limits.HELLO_BYTES_MAX / 1024} KiB`));
+  assert.ok(reasons.includes(`more than ${limits.HELLO_RECORDS_MAX.toLocaleString('en')} records`));
+  const command = read('docs/command.md').replaceAll('\n', ' ');
+  assert.ok(command.includes(`up to ${limits.LOG_BUFFER_BYTES_MAX / 1024 / 1024} MiB wait`));
+  const architecture = read('ARCHITECTURE.md').replaceAll('\n', ' ');
+  assert.equal(limits.LINGER_TIMEOUT_MS, 1_000);
+  assert.ok(architecture.includes(`at most a second and ${limits.LINGER_BYTES_MAX / 1024} KiB`));
+});
