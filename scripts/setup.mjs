@@ -7,6 +7,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const NODE_MINIMUM = [20, 19];
+// The compiler is among the development dependencies, which NODE_ENV=production would leave out.
+const NPM_CI = ['ci', '--include=dev', '--no-progress'];
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stamp = join(root, 'node_modules', '.sniway-setup');
 
@@ -37,8 +39,8 @@ if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) {
   const npm = process.env.npm_execpath;
   const done =
     npm === undefined
-      ? run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-progress'])
-      : run(process.execPath, [npm, 'ci', '--no-progress']);
+      ? run(process.platform === 'win32' ? 'npm.cmd' : 'npm', NPM_CI)
+      : run(process.execPath, [npm, ...NPM_CI]);
   if (done.error !== undefined) {
     fail(`npm could not be started: ${done.error.message}`, 'install npm, then run the command again');
   }
@@ -59,6 +61,9 @@ const built = run(process.execPath, [
   'tsconfig.json',
 ]);
 if (built.error !== undefined || built.status !== 0) {
-  fail('the build failed (see above)', 'git status shows local changes; npm run clean clears old output');
+  fail(
+    'the build failed (see above)',
+    'git status shows local changes; to begin anew: npm run clean, remove node_modules, run the command again',
+  );
 }
 say('ready');

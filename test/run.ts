@@ -1,7 +1,7 @@
 // Runs every compiled test file with node:test. `npm run test:run -- wire routing` runs the files whose path
 // holds one of the words.
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +11,8 @@ const flags = process.argv.slice(2).filter(word => word.startsWith('--'));
 
 const files = readdirSync(dist, { recursive: true, encoding: 'utf8' })
   .filter(name => name.endsWith('.test.js'))
+  // The compiler leaves the output of files that have been removed.
+  .filter(name => existsSync(join(dist, '..', name.replace(/js$/, 'ts'))))
   .filter(name => words.length === 0 || words.some(word => name.includes(word)))
   .toSorted()
   .map(name => relative(process.cwd(), join(dist, name)));
