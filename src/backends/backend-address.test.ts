@@ -42,6 +42,7 @@ describe('parseBackend()', () => {
     ['https://host:443', /.+/],
     ['unix:relative', /absolute path/],
     ['unix:/a\0b', /no NUL/],
+    ['unix:/a\nb', /no other control/],
     [`unix:/${'x'.repeat(107)}`, /107 bytes/],
   ] as const) {
     test(`refuses '${text.slice(0, 30)}' and says why`, () => {

@@ -62,8 +62,11 @@ export function parsePort(text: string): number | null {
 
 function parseUnix(path: string): ParsedBackend {
   if (!path.startsWith('/')) return fail(`'unix:${path}' needs an absolute path: unix:/run/app.sock`);
-  if (Buffer.byteLength(path) > UNIX_PATH_BYTES_MAX || path.includes('\0')) {
-    return fail(`a socket path has at most ${UNIX_PATH_BYTES_MAX} bytes and no NUL`);
+  // It stands in access lines, one line each.
+  if (Buffer.byteLength(path) > UNIX_PATH_BYTES_MAX || /[\0-\x1f\x7f]/.test(path)) {
+    return fail(
+      `a socket path has at most ${UNIX_PATH_BYTES_MAX} bytes, no NUL and no other control character`,
+    );
   }
   return { ok: true, backend: { kind: 'unix', path } };
 }
