@@ -4,7 +4,7 @@ import { createAddressGuard } from './backends/address-guard.ts';
 import type { AddressGuard } from './backends/address-guard.ts';
 import { createResolver } from './backends/resolver.ts';
 import type { Resolver } from './backends/resolver.ts';
-import { checkConfig } from './config/check-config.ts';
+import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import { DURATION_MS_MAX } from './config/duration.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
@@ -13,7 +13,7 @@ import type { NameQuestion, SettleContext } from './decide.ts';
 import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
-import { ConfigError, SniwayError } from './errors.ts';
+import { ConfigError, SniwayError, describeProblem } from './errors.ts';
 import type { ConfigProblem } from './errors.ts';
 import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './events.ts';
 import { createSnapshot } from './snapshot.ts';
@@ -67,21 +67,24 @@ export interface SniProxy extends EventEmitter<ProxyEvents> {
 }
 
 /**
- * Creates a proxy; nothing is opened before `start`.
+ * Creates a proxy; nothing is opened before `start`, which also announces warnings about the configuration, such as a
+ * route that nothing reaches, as notices.
  * @throws ConfigError with everything that is wrong with the configuration.
  * @throws SniwayError `ERR_ENGINE_UNAVAILABLE` if the configured engine cannot run here.
  */
 export function createProxy(config: SniwayConfig): SniProxy {
-  return createCheckedProxy(checkConfig(config));
+  const inspected = inspectConfig(config);
+  return new ComposedProxy(requireSound(inspected), inspected.problems);
 }
 
-/** Like {@link createProxy}, for a configuration that {@link checkConfig} has checked already. */
+/** Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. */
 export function createCheckedProxy(config: CheckedConfig): SniProxy {
-  return new ComposedProxy(config);
+  return new ComposedProxy(config, []);
 }
 
 class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, EngineHost {
   readonly #config: CheckedConfig;
+  readonly #warnings: readonly ConfigProblem[];
   readonly #snapshot: Snapshot;
   readonly #selected: SelectedEngine;
   readonly #engine: Engine;
@@ -92,9 +95,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   #state: 'new' | 'started' | 'closing' = 'new';
   #interest: RecordInterest = { opened: false, ended: false };
 
-  constructor(config: CheckedConfig) {
+  constructor(config: CheckedConfig, warnings: readonly ConfigProblem[]) {
     super({ captureRejections: true });
     this.#config = config;
+    this.#warnings = warnings;
     this.#snapshot = createSnapshot(config);
     this.#selected = selectEngine(config.engine);
     this.#guard = createAddressGuard({ ...config, ownListeners: () => this.#addresses });
@@ -123,6 +127,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   async start(): Promise<readonly BoundAddress[]> {
     if (this.#state !== 'new') throw new SniwayError('ERR_STATE', 'a proxy can be started once');
     this.#state = 'started';
+    for (const warning of this.#warnings) this.notice({ level: 'warn', message: describeProblem(warning) });
     const bound = await this.#engine.listen(this.#config.listen);
     // close() may have come while binding, and found nothing to close yet.
     if (this.#isClosing()) {

@@ -54,7 +54,11 @@ export interface InspectedConfig {
  * @throws ConfigError with every error that was found, the first CONFIG_PROBLEMS_MAX and a count of the rest.
  */
 export function checkConfig(input: unknown): CheckedConfig {
-  const { config, problems } = inspectConfig(input);
+  return requireSound(inspectConfig(input));
+}
+
+/** The configuration, where it is sound; @throws ConfigError as {@link checkConfig} does, where it is not. */
+export function requireSound({ config, problems }: InspectedConfig): CheckedConfig {
   if (config !== null) return config;
   const errors: ConfigProblem[] = problems.filter(({ severity }) => severity === 'error');
   const rest = errors.length - CONFIG_PROBLEMS_MAX;

@@ -228,6 +228,13 @@ export function describeLifecycle(engine: EngineName): void {
     assert.ok(warnings.some(text => text.includes('asynchronous fault')));
   });
 
+  test('announces warnings about its configuration', async t => {
+    const routes = [{ match: ['twice.example.com', 'twice.example.com'], reject: 'close' }] as const;
+    const { notices } = await startProxy(t, { engine, routes });
+    assert.equal(notices.filter(({ level }) => level === 'warn').length, 1);
+    assert.match(notices[0]?.message ?? '', /^routes\[0\]\.match\[1\]: .*twice\.example\.com/);
+  });
+
   test('several proxies live in one process', async t => {
     const server = await startBackend(t);
     const routes = [{ match: NAME, backend: server.address }];
