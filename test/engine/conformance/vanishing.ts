@@ -80,6 +80,30 @@ export function describeVanishing(engine: EngineName): void {
     assert.deepEqual(reasons(proxy), ['client-gone']);
   });
 
+  test('1,000 clients that leave while their backend is looked up leave nothing behind', async t => {
+    const routes = [{ match: NAME, backend: 'no-such-host.invalid:443' }];
+    const proxy = await startProxy(t, { engine, routes });
+    await vanish(t, proxy, async (client, index) => {
+      await new Promise(resolve => {
+        client.write(HELLO, resolve);
+      });
+      if (index % 2 === 0) client.resetAndDestroy();
+    });
+    for (const reason of reasons(proxy)) assert.match(reason, /^(client-gone|dns-failed)$/);
+  });
+
+  test('1,000 clients that leave while they are refused leave nothing behind', async t => {
+    const proxy = await startProxy(t, { engine, suffixes: 'example.org' });
+    await vanish(t, proxy, async (client, index) => {
+      await new Promise(resolve => {
+        client.write(HELLO, resolve);
+      });
+      if (index % 2 === 0) await readBytes(client, 7);
+      client.resetAndDestroy();
+    });
+    for (const reason of reasons(proxy)) assert.match(reason, /^(client-gone|unknown-name)$/);
+  });
+
   test('1,000 clients that reset while their backend is dialled leave nothing behind', async t => {
     const hole = await startBlackHole(t);
     const proxy = await startProxy(t, { engine, routes: [{ match: NAME, backend: hole.address }] });
