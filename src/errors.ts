@@ -1,6 +1,15 @@
 /** Codes of the errors this package throws. Stable: match on `error.code`, never on the message. */
 export type SniwayErrorCode =
-  'ERR_CONFIG' | 'ERR_LISTEN' | 'ERR_ENGINE_UNAVAILABLE' | 'ERR_STATE' | 'ERR_INVARIANT';
+  /** The configuration cannot be used; a {@link ConfigError} with all that is wrong. */
+  | 'ERR_CONFIG'
+  /** An address cannot be listened on; `cause` is the system's error. */
+  | 'ERR_LISTEN'
+  /** The configured engine cannot run here. */
+  | 'ERR_ENGINE_UNAVAILABLE'
+  /** A call at the wrong time, such as a second `start`. */
+  | 'ERR_STATE'
+  /** A fault of this package: please report it. */
+  | 'ERR_INVARIANT';
 
 /** Base class of every error thrown by this package. */
 export class SniwayError extends Error {
@@ -26,6 +35,7 @@ export interface ConfigProblem {
 
 /** A configuration that cannot be used; `problems` holds all that is wrong with it, not only the first. */
 export class ConfigError extends SniwayError {
+  /** In the order they were found; at least one. */
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {

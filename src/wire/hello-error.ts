@@ -3,7 +3,7 @@ import { LOGGED_BYTES_MAX } from '../limits.ts';
 import { ALERTS } from './tls-alert.ts';
 
 /** Alert description for each code (RFC 8446 section 6.2 where it names one). */
-const ALERT_OF_CODE = {
+export const ALERT_OF_CODE = {
   /** The first byte begins no TLS record. */
   'not-tls': ALERTS.unexpected_message,
   /** A record of another type came before the hello or between its fragments (RFC 8446 section 5.1). */

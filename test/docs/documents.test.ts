@@ -12,6 +12,7 @@ import { END_REASONS } from '../../src/events.ts';
 import type { ConnectionEnded } from '../../src/events.ts';
 import * as limits from '../../src/limits.ts';
 import { formatAccessLine } from '../../src/observability/access-log.ts';
+import { ALERT_OF_CODE } from '../../src/wire/hello-error.ts';
 import { run } from '../support/programs.ts';
 import { commandFile, projectRoot } from '../support/project.ts';
 
@@ -103,6 +104,10 @@ describe('the command lines of the papers and of --help', () => {
 describe('the tables of the papers', () => {
   test('have every end reason, in its order', () => {
     assert.deepEqual(firstCells('docs/end-reasons.md', 'end reason'), [...END_REASONS]);
+  });
+
+  test('have every detail of a malformed hello', () => {
+    assert.deepEqual(firstCells('docs/end-reasons.md', 'detail'), Object.keys(ALERT_OF_CODE));
   });
 
   test('have every exit code', () => {
