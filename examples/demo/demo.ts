@@ -33,21 +33,23 @@ const routes = backends.flatMap((backend, index) => [
 ]);
 
 process.exitCode = await runCommand(['--listen', `127.0.0.1:${port}`, ...routes], {
-  started(addresses) {
-    const bound = addresses[0]?.port ?? 0;
-    console.error(
-      '\nTwo TLS backends wait behind it, each with a certificate of its own. Try, in another terminal:\n',
-    );
-    for (const name of NAMES) {
-      console.error(
-        `  curl --cacert ${caFile} --resolve ${name}:${bound}:127.0.0.1 https://${name}:${bound}/`,
-      );
-    }
-    console.error('\nEach connection prints one line here when it ends. Ctrl-C stops.\n');
-  },
+  // The command's own lines are written in the background: they go first.
+  started: addresses => void setTimeout(() => sayHowToTry(addresses[0]?.port ?? 0), 50),
 });
 if (process.exitCode === 1) console.error('demo: is the port taken? try another: PORT=9443 npm start');
 for (const backend of backends) backend.close();
+
+function sayHowToTry(bound: number): void {
+  console.error(
+    '\nTwo TLS backends wait behind it, each with a certificate of its own. Try, in another terminal:\n',
+  );
+  for (const name of NAMES) {
+    console.error(
+      `  curl --cacert ${caFile} --resolve ${name}:${bound}:127.0.0.1 https://${name}:${bound}/`,
+    );
+  }
+  console.error('\nEach connection prints one line here when it ends. Ctrl-C stops.\n');
+}
 
 async function startBackend(name: string, issuer: Authority): Promise<Server> {
   const server = createServer(await issuer.issue([name]), (_, response) => {
