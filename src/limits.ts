@@ -110,11 +110,19 @@ export const PATTERN_PROGRAM_MAX = 4096;
 export const LISTENERS_MAX = 256;
 /** Bytes of a configuration file. */
 export const CONFIG_BYTES_MAX = 64 * 1024 * 1024;
+/** YAML aliases, those within aliased values multiplied: enough for shared lists, too few to blow up a small file. */
+export const CONFIG_ALIASES_MAX = 100;
+/** The longest wait a Node timer can hold, in milliseconds (nodejs.org/api/timers.html: 2^31 - 1, nearly 25 days). */
+export const DURATION_MS_MAX = 2_147_483_647;
 /** Problems shown for one configuration; the rest is counted. */
 export const CONFIG_PROBLEMS_MAX = 50;
 /** Name look-ups under way at once; a further one fails at once instead of queueing without end. */
 export const LOOKUPS_MAX = 256;
 /** Bytes of log lines waiting for a slow reader; further lines are dropped and counted. */
 export const LOG_BUFFER_BYTES_MAX = 4 * 1024 * 1024;
+/** Milliseconds that log lines get to be written at the end of the process. */
+export const LOG_FLUSH_TIMEOUT_MS = 2_000;
+/** The same for what is said to the operator. */
+export const CONSOLE_FLUSH_TIMEOUT_MS = 1_000;
 /** Milliseconds the list of this machine's own addresses is trusted before it is read again. */
 export const OWN_ADDRESSES_TTL_MS = 5_000;

@@ -6,7 +6,6 @@ import { createResolver } from './backends/resolver.ts';
 import type { Resolver } from './backends/resolver.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
-import { DURATION_MS_MAX } from './config/duration.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
 import { decide, decideRefusal, settle } from './decide.ts';
 import type { NameQuestion, SettleContext } from './decide.ts';
@@ -16,6 +15,7 @@ import type { SelectedEngine } from './engine/select-engine.ts';
 import { ConfigError, SniwayError, describeProblem } from './errors.ts';
 import type { ConfigProblem } from './errors.ts';
 import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './events.ts';
+import { DURATION_MS_MAX } from './limits.ts';
 import { createSnapshot } from './snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
 

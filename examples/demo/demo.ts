@@ -44,9 +44,7 @@ function sayHowToTry(bound: number): void {
     '\nTwo TLS backends wait behind it, each with a certificate of its own. Try, in another terminal:\n',
   );
   for (const name of NAMES) {
-    console.error(
-      `  curl --cacert ${caFile} --resolve ${name}:${bound}:127.0.0.1 https://${name}:${bound}/`,
-    );
+    console.error(`  curl --cacert ${caFile} --resolve ${name}:${bound}:127.0.0.1 https://${name}:${bound}/`);
   }
   console.error('\nEach connection prints one line here when it ends. Ctrl-C stops.\n');
 }

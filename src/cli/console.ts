@@ -1,5 +1,6 @@
 /** What the command says to its operator, on stderr; stdout belongs to the access log and to asked-for output. */
 import type { Notice } from '../events.ts';
+import { CONSOLE_FLUSH_TIMEOUT_MS } from '../limits.ts';
 import { createLineSink } from '../observability/line-sink.ts';
 import type { LineSink } from '../observability/line-sink.ts';
 
@@ -13,8 +14,6 @@ export interface OperatorConsole {
   close(): Promise<void>;
 }
 
-const FLUSH_TIMEOUT_MS = 1_000;
-
 export function createOperatorConsole(verbosity: Verbosity): OperatorConsole {
   // Nobody is left to be told that stderr itself has failed.
   const sink: LineSink = createLineSink({ fd: 2, onError: () => undefined });
@@ -25,6 +24,6 @@ export function createOperatorConsole(verbosity: Verbosity): OperatorConsole {
         level === 'info' || level === 'debug' ? `sniway: ${message}` : `sniway: ${level}: ${message}`,
       );
     },
-    close: () => sink.close(FLUSH_TIMEOUT_MS),
+    close: () => sink.close(CONSOLE_FLUSH_TIMEOUT_MS),
   };
 }

@@ -2,6 +2,7 @@
 import type { CheckedConfig } from '../config/check-config.ts';
 import { ConfigError, SniwayError, describeProblem } from '../errors.ts';
 import type { BoundAddress } from '../events.ts';
+import { LOG_FLUSH_TIMEOUT_MS } from '../limits.ts';
 import { formatAccessLine } from '../observability/access-log.ts';
 import type { AccessLogFormat } from '../observability/access-log.ts';
 import { createLineSink } from '../observability/line-sink.ts';
@@ -24,8 +25,6 @@ export interface RunHooks {
   /** Called once the listeners are open. */
   readonly started?: (addresses: readonly BoundAddress[]) => void;
 }
-
-const LOG_FLUSH_TIMEOUT_MS = 2_000;
 
 /** Runs until SIGTERM or SIGINT; resolves with the exit code. */
 export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<number> {

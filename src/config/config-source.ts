@@ -2,6 +2,7 @@
 import { LineCounter, isAlias, isMap, isNode, isScalar, isSeq, parseDocument } from 'yaml';
 import type { Document, Node, Pair } from 'yaml';
 import type { ConfigProblem } from '../errors.ts';
+import { CONFIG_ALIASES_MAX } from '../limits.ts';
 import type { SpottedProblem } from './findings.ts';
 import type { YamlFault } from './yaml-faults.ts';
 import { findYamlFaults } from './yaml-faults.ts';
@@ -27,9 +28,6 @@ export interface ParsedSource {
   readonly problems: readonly ConfigProblem[];
   readonly source: ConfigSource;
 }
-
-/** Aliases, those within aliased values multiplied: enough for shared lists, too few to blow up a small file. */
-const YAML_ALIASES_MAX = 100;
 
 /** Parses YAML 1.2, and JSON with it. */
 export function parseSource(file: string, text: string): ParsedSource {
@@ -58,7 +56,7 @@ function valueOf(document: Document, report: Report): unknown {
     return undefined;
   }
   try {
-    return document.toJS({ maxAliasCount: YAML_ALIASES_MAX }) as unknown;
+    return document.toJS({ maxAliasCount: CONFIG_ALIASES_MAX }) as unknown;
   } catch (error) {
     if (!(error instanceof ReferenceError || error instanceof RangeError)) throw error;
     report({ offset: 0, message: 'too many aliases (*): write the values out', severity: 'error' });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { DURATION_MS_MAX, parseDuration } from './duration.ts';
+import { DURATION_MS_MAX } from '../limits.ts';
+import { parseDuration } from './duration.ts';
 
 test('parseDuration() reads every unit, and fractions of it, to whole milliseconds', () => {
   const cases: [string, number][] = [

@@ -1,11 +1,9 @@
 /** Durations as they stand in a configuration: `250ms`, `1.5s`, `2m`, `1h`. */
+import { DURATION_MS_MAX } from '../limits.ts';
 import { quote } from './plain-text.ts';
 
 export type ParsedDuration =
   { readonly ok: true; readonly ms: number } | { readonly ok: false; readonly message: string };
-
-/** The longest wait a Node timer can hold, in milliseconds (nodejs.org/api/timers.html: 2^31 - 1, nearly 25 days). */
-export const DURATION_MS_MAX = 2_147_483_647;
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
