@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { ConfigError } from '../errors.ts';
@@ -111,6 +112,8 @@ test('checkConfig() fills in every default', () => {
     helloTimeoutMs: 5_000,
     dialTimeoutMs: 5_000,
     drainTimeoutMs: 25_000,
+    tcp: { keepaliveIdleMs: 60_000, keepaliveIntervalMs: 10_000, keepaliveProbes: 6, userTimeoutMs: 0 },
+    workers: availableParallelism(),
     engine: 'auto',
   });
 });

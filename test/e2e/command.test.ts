@@ -68,7 +68,17 @@ describe('sniway, asked for help', () => {
     const { code, stdout } = await sniway(t, 'schema');
     assert.equal(code, 0);
     const schema = JSON.parse(stdout) as { properties: Record<string, unknown> };
-    const keys = ['engine', 'guard', 'listen', 'policies', 'routes', 'suffixes', 'timeouts'];
+    const keys = [
+      'engine',
+      'guard',
+      'listen',
+      'policies',
+      'routes',
+      'suffixes',
+      'tcp',
+      'timeouts',
+      'workers',
+    ];
     assert.deepEqual(Object.keys(schema.properties).toSorted(), keys);
   });
 });

@@ -3,11 +3,12 @@
  * never waits, and reports exactly one end.
  */
 import type { EndReason } from '../../events.ts';
-import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, PENDING_BYTES_MAX } from '../../limits.ts';
+import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
 import type { Endpoint, Refusal, RejectVerdict, RelayVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
+import { escapeProtocols } from '../../wire/host-name.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import { dialFailureReason, formatEndpoint } from '../happy-eyeballs.ts';
@@ -178,7 +179,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     this.helloAtMs = performance.now();
     this.serverName = hello.serverName;
     if (host.wantsRecords) {
-      this.alpnProtocols = hello.alpnProtocols;
+      this.alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
       this.rawName = hello.rawName === null ? null : Uint8Array.from(hello.rawName);
     }
     const decision = host.decide(hello);

@@ -70,11 +70,16 @@ export class LinuxEngine implements Engine {
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
     try {
       for (const target of targets) {
+        if (this.#stopping !== null) break;
         this.#listeners.push(await openListenSockets(this.#sockets, target, this.#settings));
       }
     } catch (error) {
       this.#closeListeners();
       throw error;
+    }
+    if (this.#stopping !== null) {
+      this.#closeListeners();
+      return [];
     }
     const bound = this.#listeners.map(({ address }) => address);
     this.#addresses = bound.map(({ text }) => text);

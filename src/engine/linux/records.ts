@@ -60,7 +60,7 @@ export class RecordPacker {
 
   addEnded(connection: LinuxConnection, endReason: EndReason): void {
     const texts = textsOf(connection);
-    const alpn = connection.alpnProtocols.map(loggableText);
+    const alpn = connection.alpnProtocols;
     let room = ENDED_BYTES + (texts.length + 1) * 4;
     for (const text of texts) room += 3 * (text?.length ?? 0);
     for (const text of alpn) room += 4 + text.length;
@@ -218,10 +218,6 @@ function textsOf(connection: LinuxConnection): readonly (string | null)[] {
     endpoint === null ? null : formatEndpoint(endpoint),
     detail,
   ];
-}
-
-function loggableText(text: string): string {
-  return escapeBytes(Buffer.from(text, 'latin1'), LOGGED_BYTES_MAX);
 }
 
 /** NaN for what was not reached. */
