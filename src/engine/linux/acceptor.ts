@@ -21,8 +21,9 @@ export class Acceptor extends WheelTimer implements EventOwner {
   readonly #context: WorkerContext;
   readonly #options: AcceptorOptions;
   #watch = -1;
-  /** How many to expect at once, so that a lone connection does not cost a second accept. */
-  #expected = 1;
+  /** How many to accept at once: one, so that a lone connection costs no second call, unless a queue builds up. */
+  #batch = 1;
+  #lastTurn = -1;
   #exhausted = false;
 
   constructor(context: WorkerContext, options: AcceptorOptions) {
@@ -40,19 +41,20 @@ export class Acceptor extends WheelTimer implements EventOwner {
 
   /** Level-triggered: what is left in the queue is announced again. */
   onEvents(): void {
-    const { sockets } = this.#context;
-    const batch = Math.min(this.#expected, ACCEPT_BATCH_MAX);
-    for (let count = 0; count < batch; count++) {
+    const { reactor, sockets } = this.#context;
+    const queued = reactor.turn === this.#lastTurn + 1;
+    this.#batch = queued ? Math.min(2 * this.#batch, ACCEPT_BATCH_MAX) : 1;
+    this.#lastTurn = reactor.turn;
+    for (let count = 0; count < this.#batch; count++) {
       const fd = sockets.accept(this.#options.fd);
       if (fd === -1) {
-        this.#expected = Math.max(1, count);
+        this.#batch = 1;
         if (EXHAUSTED.has(sockets.errno)) this.#exhaust();
         else if (sockets.errno !== EAGAIN) this.#note(sockets.errno);
         return;
       }
       this.#options.accept(fd, readPeer(sockets.peer));
     }
-    this.#expected = batch * 2;
     this.#exhausted = false;
   }
 

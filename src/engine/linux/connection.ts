@@ -2,6 +2,7 @@
  * One accepted connection of the linux engine, from its hello to its relay or its refusal. It reacts to epoll's events,
  * never waits, and reports exactly one end.
  */
+import { nowMs } from './clock.ts';
 import type { EndReason } from '../../events.ts';
 import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
 import type { Endpoint, Refusal, RejectVerdict, RelayVerdict, Verdict } from '../../verdict.ts';
@@ -38,7 +39,7 @@ export interface AcceptedSocket {
 export class LinuxConnection extends WheelTimer implements EventOwner, DialOutcome, RelayOutcome {
   readonly accepted: AcceptedSocket;
   /** Readings of the monotonic clock, in milliseconds; 0 for what has not been reached. */
-  readonly acceptedAtMs = performance.now();
+  readonly acceptedAtMs: number;
   helloAtMs = 0;
   verdictAtMs = 0;
   dialedAtMs = 0;
@@ -71,6 +72,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     super();
     this.#context = context;
     this.accepted = accepted;
+    this.acceptedAtMs = this.#clock();
   }
 
   /** Reads what the client has sent already, which is mostly its whole hello. */
@@ -176,7 +178,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     const { host, reactor } = this.#context;
     reactor.timers.cancel(this);
     this.#stage = 'deciding';
-    this.helloAtMs = performance.now();
+    this.helloAtMs = this.#clock();
     this.serverName = hello.serverName;
     if (host.wantsRecords) {
       this.alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
@@ -199,7 +201,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
   }
 
   #follow(verdict: Verdict, stream: Uint8Array): void {
-    this.verdictAtMs = performance.now();
+    this.verdictAtMs = this.#clock();
     if (verdict.kind === 'reject') this.#reject(verdict);
     else this.#startDial(verdict, stream);
   }
@@ -250,7 +252,8 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
       return this.#failDial(endpoint, errno);
     }
     this.bytesFromClient = sent;
-    this.#startRelay({ fd, watch: -1, events: READ_EVENTS }, stream.subarray(sent));
+    const rest = sent === stream.length ? NOTHING : stream.subarray(sent);
+    this.#startRelay({ fd, watch: -1, events: READ_EVENTS }, rest);
   }
 
   /** Waits for the first of the endpoints; `fd` is the attempt at the first one if it has been made already. */
@@ -292,7 +295,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
 
   #startRelay(backend: RelayedSocket, rest: Uint8Array): void {
     this.#context.reactor.timers.cancel(this);
-    this.dialedAtMs = performance.now();
+    this.dialedAtMs = this.#clock();
     this.#stage = 'relaying';
     // Bytes in the scratch buffer would not outlive the relay's first receive.
     const first = rest.length === 0 || rest.buffer === this.#held.buffer ? rest : Uint8Array.from(rest);
@@ -370,7 +373,13 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
   }
 
   #setTimer(delayMs: number): void {
-    this.#context.reactor.timers.set(this, performance.now(), delayMs);
+    this.#context.reactor.timers.set(this, nowMs(), delayMs);
+  }
+
+  /** Exact where somebody will read it, else the beginning of the reactor's turn, which costs nothing. */
+  #clock(): number {
+    const { host, reactor } = this.#context;
+    return host.wantsRecords ? nowMs() : reactor.now;
   }
 
   #settle(endReason: EndReason, detail: string | null): void {

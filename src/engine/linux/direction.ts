@@ -48,6 +48,11 @@ export class Direction {
   /** The end of file was passed on to the sink. */
   passed = false;
   errno = 0;
+  /**
+   * The sink is a backend's socket that still gathers small segments (Nagle's algorithm, RFC 896). The hello was sent
+   * without waiting, since nothing was under way before it; what follows must not wait either.
+   */
+  gathers = false;
   readonly #context: DirectionContext;
   #kept: Uint8Array | null = null;
   #keptStart = 0;
@@ -119,6 +124,10 @@ export class Direction {
     // Less than was asked for means that no more is there; whatever comes later is announced (epoll(7), question 9).
     if (count < region.length) this.canRead = this.hangup;
     this.#bulk = count === region.length;
+    if (this.gathers) {
+      this.gathers = false;
+      sockets.setNoDelay(this.sink);
+    }
     const sent = sockets.send(this.sink, region, 0, count);
     if (sent === count) return null;
     if (sent === -1 && !this.#isWait()) return this.#sinkFails();

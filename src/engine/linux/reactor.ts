@@ -2,6 +2,7 @@
  * The event loop of one worker: epoll, timers, and a queue of work that gave way to others. It knows descriptors and
  * who wants to hear of them; what happens on them is their owners' affair.
  */
+import { nowMs } from './clock.ts';
 import { EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from './syscalls/constants.ts';
 import { createEpollEvents } from './syscalls/layouts.ts';
 import type { EpollEvents } from './syscalls/layouts.ts';
@@ -28,7 +29,9 @@ const EVENTS_MAX = 512;
 
 export class Reactor {
   /** A monotonic clock, read once in each turn of the loop; milliseconds. */
-  now = performance.now();
+  now = nowMs();
+  /** Counts the turns of the loop. */
+  turn = 0;
   readonly timers = new TimerWheel(this.now);
   readonly #kernel: Kernel;
   readonly #epoll: number;
@@ -116,7 +119,8 @@ export class Reactor {
     while (!this.#stopped) {
       const timeoutMs = this.#queue.length > 0 ? 0 : shorter(beforeSleep(), this.timers.delayMs(this.now));
       const count = this.#kernel.epoll_wait(this.#epoll, this.#events.address, EVENTS_MAX, timeoutMs);
-      this.now = performance.now();
+      this.now = nowMs();
+      this.turn++;
       for (let index = 0; index < count; index++) this.#dispatch(index);
       if (this.#queue.length > 0) this.#runQueue();
       this.timers.advance(this.now);

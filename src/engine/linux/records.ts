@@ -1,4 +1,5 @@
 /** Records of connections on their way from a worker to the main thread: packed by one, unpacked by the other. */
+import { nowMs } from './clock.ts';
 import { END_REASONS } from '../../events.ts';
 import type { ClientAddress, ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
 import { LOGGED_BYTES_MAX } from '../../limits.ts';
@@ -66,7 +67,7 @@ export class RecordPacker {
     for (const text of alpn) room += 4 + text.length;
     this.#reserve(room);
     this.#putHead(ENDED, connection.accepted);
-    const now = performance.now();
+    const now = nowMs();
     const { acceptedAtMs, helloAtMs, verdictAtMs, dialedAtMs } = connection;
     this.#putNumber(Date.now() - (now - acceptedAtMs));
     this.#putNumber(elapsed(acceptedAtMs, helloAtMs));

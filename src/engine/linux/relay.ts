@@ -72,6 +72,7 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
     this.#backend = backend.fd;
     this.up = new Direction(context, client.fd, backend.fd);
     this.down = new Direction(context, backend.fd, client.fd);
+    this.up.gathers = true;
     this.#clientEvents = client.events;
     this.#backendEvents = backend.events;
     this.#clientWatch = this.#takeWatch(client, CLIENT);

@@ -87,10 +87,8 @@ export class Sockets {
 
   /** Starts to connect: a socket, `connecting` or connected already, or -1. */
   connect(endpoint: Endpoint): number {
-    const isTcp = endpoint.kind === 'tcp';
     const fd = this.#own(this.kernel.socket(familyOf(endpoint), SOCK_STREAM | NONBLOCKING, 0));
     if (fd === -1) return -1;
-    if (isTcp) this.#options.set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     const length = this.#putAddress(endpoint);
     this.connecting = false;
     if (this.kernel.connect(fd, this.#address.address, length) === 0) return fd;
@@ -159,7 +157,9 @@ export class Sockets {
   /** Sends bytes from JavaScript's memory, as many as fit `scratch`; overwrites it. */
   sendBytes(fd: number, bytes: Uint8Array): number {
     const length = Math.min(bytes.length, this.scratch.length);
-    this.scratch.bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length));
+    const { scratch } = this;
+    const isThere = bytes.byteOffset === scratch.bytes.byteOffset && bytes.buffer === scratch.bytes.buffer;
+    if (!isThere) scratch.bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length));
     return this.send(fd, this.scratch, 0, length);
   }
 
@@ -172,6 +172,11 @@ export class Sockets {
 
   get wouldBlock(): boolean {
     return this.errno === EAGAIN;
+  }
+
+  /** Sends small segments at once. A Unix-domain socket has no such option, and no such delay. */
+  setNoDelay(fd: number): void {
+    this.#options.set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   }
 
   /** Sends the end of file. A peer that has gone meanwhile is told of by epoll. */

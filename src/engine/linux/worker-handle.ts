@@ -18,6 +18,12 @@ export interface WorkerHandleOptions {
 }
 
 /**
+ * A small nursery stays in the processor's cache, and connections that live on leave little memory behind them: idle
+ * ones take half of what they take with V8's default.
+ */
+const YOUNG_GENERATION_MIB = 4;
+
+/**
  * Threads to be woken when the process exits: Node waits for them then, and one that sleeps in epoll_wait would not
  * hear of it.
  */
@@ -44,6 +50,7 @@ export class WorkerHandle {
     const workerData: WorkerStart = { ...options.start, counters: options.counters.memory, port: port2 };
     this.#thread = new Worker(new URL('worker.js', import.meta.url), {
       workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
       transferList: [port2],
       name: `sniway ${options.start.index}`,
     });

@@ -1,4 +1,5 @@
 /** Composition root of a worker thread: one reactor with its own snapshot, accepting until it is told to end. */
+import { nowMs } from './clock.ts';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { decide, decideRefusal } from '../../decide.ts';
 import type { NameQuestion } from '../../decide.ts';
@@ -193,7 +194,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   // Records of connections, announced in batches.
 
   #makeRoom(): void {
-    if (this.#records.length === 0) this.#recordsSinceMs = performance.now();
+    if (this.#records.length === 0) this.#recordsSinceMs = nowMs();
     else if (this.#records.length >= RECORDS_BATCH_BYTES) this.#flushRecords();
   }
 
@@ -212,7 +213,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   /** Records may wait for a moment for others; then a sleep is cut short. */
   #beforeSleep(): number {
     if (this.#records.length === 0) return -1;
-    const leftMs = RECORDS_DELAY_MS - (performance.now() - this.#recordsSinceMs);
+    const leftMs = RECORDS_DELAY_MS - (nowMs() - this.#recordsSinceMs);
     if (leftMs > 0) return Math.ceil(leftMs);
     this.#flushRecords();
     return -1;

@@ -33,7 +33,7 @@ export class PortableConnection {
   readonly #opened: ConnectionOpened;
   readonly #startedAtMs = Date.now();
   readonly #acceptedAt = performance.now();
-  readonly #reader = new HelloReader();
+  #reader: HelloReader | null = new HelloReader();
   #stage: Stage = 'hello';
   #timer: NodeJS.Timeout | undefined;
   #stream: Uint8Array = new Uint8Array(0);
@@ -127,8 +127,10 @@ export class PortableConnection {
   }
 
   #readHello(): void {
-    const result = this.#reader.read(this.#received());
-    if (result.kind === 'incomplete') return;
+    const result = this.#reader?.read(this.#received());
+    if (result === undefined || result.kind === 'incomplete') return;
+    // What it has joined need not live as long as the relay.
+    this.#reader = null;
     if (result.kind === 'invalid') {
       this.#refuseInvalid(result);
       return;
