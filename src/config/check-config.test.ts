@@ -26,6 +26,7 @@ const SAMPLE: SniwayConfig = {
   timeouts: { hello: '1.5s', dial: '250ms' },
   tcp: { keepaliveIdle: '90s', keepaliveProbes: 3 },
   workers: 3,
+  spin: false,
   engine: 'portable',
 };
 
@@ -75,6 +76,7 @@ const CHECKED: CheckedConfig = {
   drainTimeoutMs: 25_000,
   tcp: { keepaliveIdleMs: 90_000, keepaliveIntervalMs: 10_000, keepaliveProbes: 3, userTimeoutMs: 0 },
   workers: 3,
+  spin: false,
   engine: 'portable',
 };
 
@@ -114,6 +116,7 @@ test('checkConfig() fills in every default', () => {
     drainTimeoutMs: 25_000,
     tcp: { keepaliveIdleMs: 60_000, keepaliveIntervalMs: 10_000, keepaliveProbes: 6, userTimeoutMs: 0 },
     workers: availableParallelism(),
+    spin: availableParallelism() > 1,
     engine: 'auto',
   });
 });

@@ -39,6 +39,7 @@ export interface CheckedConfig extends PlainConfig {
   readonly drainTimeoutMs: number;
   readonly tcp: TcpSettings;
   readonly workers: number;
+  readonly spin: boolean;
   readonly engine: EngineName;
 }
 
@@ -129,7 +130,7 @@ function fillIn(
   listen: readonly ListenTarget[],
   drafts: readonly RouteDraft[],
 ): CheckedConfig {
-  const { guard, timeouts, engine, policies, tcp, workers } = asObject(input);
+  const { guard, timeouts, engine, policies, spin, tcp, workers } = asObject(input);
   const { allowNets, denyNets } = asObject(guard);
   const { hello, dial, drain } = asObject(timeouts);
   return {
@@ -143,6 +144,8 @@ function fillIn(
     drainTimeoutMs: readTimeout(drain, DRAIN_TIMEOUT_MS),
     tcp: readTcp(asObject(tcp)),
     workers: typeof workers === 'number' ? workers : Math.min(availableParallelism(), WORKERS_MAX),
+    // With a single processor, the one who is waited for could not run meanwhile.
+    spin: typeof spin === 'boolean' ? spin : availableParallelism() > 1,
     engine: engine === 'portable' || engine === 'linux' ? engine : 'auto',
   };
 }

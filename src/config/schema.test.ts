@@ -25,7 +25,11 @@ type Root = Node & {
 const ROOT = configJsonSchema() as unknown as Root;
 
 const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
-  ['', ROOT, ['listen', 'routes', 'suffixes', 'policies', 'guard', 'timeouts', 'tcp', 'workers', 'engine']],
+  [
+    '',
+    ROOT,
+    ['listen', 'routes', 'suffixes', 'policies', 'guard', 'timeouts', 'tcp', 'workers', 'spin', 'engine'],
+  ],
   ['routes', ROOT.properties?.routes?.items, ['name', 'match', 'alpn', 'backend', 'reject']],
   [
     'policies',

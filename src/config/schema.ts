@@ -120,6 +120,12 @@ const config = z.strictObject({
   timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
   tcp: tcp.optional().describe("How the kernel finds out that a peer's network is gone"),
   workers: count(WORKERS_MAX, 'Threads that move bytes (linux engine). Default: one for each processor'),
+  spin: z
+    .boolean()
+    .optional()
+    .describe(
+      'Poll for a moment before sleeping while traffic is dense (linux engine). Default: with several processors',
+    ),
   engine: word(['auto', 'portable', 'linux'], 'auto, portable or linux')
     .optional()
     .meta({ description: 'Which engine moves the bytes', default: 'auto' }),

@@ -63,6 +63,8 @@ export interface EngineSettings {
   readonly tcp: TcpSettings;
   /** Worker threads, for engines that have them. */
   readonly workers: number;
+  /** Whether workers may poll for a moment before they sleep. */
+  readonly spin: boolean;
 }
 
 /** Created with its host and settings; idle until `listen`. */

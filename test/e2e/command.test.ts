@@ -74,6 +74,7 @@ describe('sniway, asked for help', () => {
       'listen',
       'policies',
       'routes',
+      'spin',
       'suffixes',
       'tcp',
       'timeouts',

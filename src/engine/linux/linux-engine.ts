@@ -142,9 +142,9 @@ export class LinuxEngine implements Engine {
   /** Resolves when the worker accepts, or has died before. */
   #startWorker(index: number): Promise<void> {
     const slot = this.#slots[index]!;
-    const { helloTimeoutMs, dialTimeoutMs, tcp, plain, workers } = this.#settings;
+    const { helloTimeoutMs, dialTimeoutMs, tcp, spin, plain, workers } = this.#settings;
     const listeners = this.#listeners.map(({ fds, address }) => ({ fd: fds[index]!, text: address.text }));
-    const settings = { helloTimeoutMs, dialTimeoutMs, tcp };
+    const settings = { helloTimeoutMs, dialTimeoutMs, tcp, spin };
     const start = {
       index,
       workers,

@@ -24,6 +24,8 @@ export interface QueuedWork {
   onFault(error: unknown): void;
 }
 
+/** Short waits in a row that make traffic dense. */
+const DENSE_WAITS_MIN = 4;
 /** epoll_wait answers at most this many events at once; the rest waits for the next turn. */
 const EVENTS_MAX = 512;
 
@@ -45,9 +47,14 @@ export class Reactor {
   #queue: QueuedWork[] = [];
   #running: QueuedWork[] = [];
   #stopped = false;
+  readonly #spinMs: number;
+  /** Waits in a row that were shorter than a spin. */
+  #denseWaits = 0;
 
-  constructor(kernel: Kernel, arena: Arena) {
+  /** @param spinMs How long to poll before sleeping while traffic is dense; 0 for never. */
+  constructor(kernel: Kernel, arena: Arena, spinMs: number) {
     this.#kernel = kernel;
+    this.#spinMs = spinMs;
     this.#events = createEpollEvents(arena, 'epoll events', EVENTS_MAX);
     this.#change = createEpollEvents(arena, 'epoll change', 1);
     this.#epoll = orThrow(kernel, 'epoll_create1', kernel.epoll_create1(EPOLL_CLOEXEC));
@@ -118,13 +125,42 @@ export class Reactor {
   run(beforeSleep: () => number): void {
     while (!this.#stopped) {
       const timeoutMs = this.#queue.length > 0 ? 0 : shorter(beforeSleep(), this.timers.delayMs(this.now));
-      const count = this.#kernel.epoll_wait(this.#epoll, this.#events.address, EVENTS_MAX, timeoutMs);
+      const count = this.#wait(timeoutMs);
       this.now = nowMs();
       this.turn++;
       for (let index = 0; index < count; index++) this.#dispatch(index);
       if (this.#queue.length > 0) this.#runQueue();
       this.timers.advance(this.now);
     }
+  }
+
+  /**
+   * Waking up a thread takes longer than many an answer. While events follow each other closely they are polled for a
+   * moment before the thread sleeps; the first moment in which none comes ends that until they are dense again.
+   */
+  #wait(timeoutMs: number): number {
+    if (timeoutMs === 0 || this.#spinMs === 0) return this.#poll(timeoutMs);
+    const startMs = nowMs();
+    if (this.#denseWaits >= DENSE_WAITS_MIN) {
+      const count = this.#spin(startMs + this.#spinMs);
+      if (count !== 0) return count;
+      this.#denseWaits = 0;
+      return this.#poll(timeoutMs);
+    }
+    const count = this.#poll(timeoutMs);
+    this.#denseWaits = nowMs() - startMs < this.#spinMs ? this.#denseWaits + 1 : 0;
+    return count;
+  }
+
+  #spin(untilMs: number): number {
+    let count = 0;
+    do count = this.#poll(0);
+    while (count === 0 && nowMs() < untilMs);
+    return count;
+  }
+
+  #poll(timeoutMs: number): number {
+    return this.#kernel.epoll_wait(this.#epoll, this.#events.address, EVENTS_MAX, timeoutMs);
   }
 
   #add(): number {

@@ -13,6 +13,7 @@ export interface WorkerSettings {
   readonly helloTimeoutMs: number;
   readonly dialTimeoutMs: number;
   readonly tcp: TcpSettings;
+  readonly spin: boolean;
 }
 
 /** Takes the answer to a question, once. */

@@ -11,6 +11,7 @@ import {
   RECORDS_BYTES_MAX,
   RECORDS_DELAY_MS,
   SCRATCH_BYTES,
+  SPIN_MS,
   SPARE_DESCRIPTORS,
 } from '../../limits.ts';
 import { createSnapshot } from '../../snapshot.ts';
@@ -231,7 +232,7 @@ function startWorker(start: WorkerStart): void {
   const arena: Arena = loaded.createArena(ARENA_BYTES);
   const owners = new DescriptorOwners(start.descriptors);
   const sockets = new Sockets(kernel, arena, { owners, worker: start.index });
-  const reactor = new Reactor(kernel, arena);
+  const reactor = new Reactor(kernel, arena, start.settings.spin ? SPIN_MS : 0);
   sockets.adopt(reactor.descriptor);
   const pipes = new PipePool(sockets, reactor, arena);
   new LinuxWorker(start, { sockets, reactor, pipes }).run();
