@@ -175,17 +175,22 @@ export class PortableConnection {
     this.#stage = 'dialing';
     this.#route = verdict.route;
     const leftMs = this.#context.settings.dialTimeoutMs - (this.#verdictAt - this.#helloAt);
-    this.#cancelDial = dial(verdict.endpoints, leftMs, {
-      connected: (socket, endpoint) => {
-        this.#backend = formatEndpoint(endpoint);
-        this.#guarded(() => this.#startRelay(socket));
+    const { tcp } = this.#context.settings;
+    this.#cancelDial = dial(
+      verdict.endpoints,
+      { timeoutMs: leftMs, tcp },
+      {
+        connected: (socket, endpoint) => {
+          this.#backend = formatEndpoint(endpoint);
+          this.#guarded(() => this.#startRelay(socket));
+        },
+        failed: (failure, endpoint) => {
+          this.#backend = formatEndpoint(endpoint);
+          this.#cancelDial = null;
+          this.#guarded(() => this.#refuse({ kind: 'dial-failed', route: verdict.route, ...failure }));
+        },
       },
-      failed: (failure, endpoint) => {
-        this.#backend = formatEndpoint(endpoint);
-        this.#cancelDial = null;
-        this.#guarded(() => this.#refuse({ kind: 'dial-failed', route: verdict.route, ...failure }));
-      },
-    });
+    );
   }
 
   #startRelay(backend: Socket): void {

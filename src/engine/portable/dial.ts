@@ -1,7 +1,8 @@
 /** Dials the endpoints of a verdict, raced as RFC 8305 has it. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { DIAL_ATTEMPT_DELAY_MS, KEEPALIVE_DELAY_MS, RELAY_BUFFER_BYTES } from '../../limits.ts';
+import { DIAL_ATTEMPT_DELAY_MS, RELAY_BUFFER_BYTES } from '../../limits.ts';
+import type { TcpSettings } from '../engine.ts';
 import type { Endpoint } from '../../verdict.ts';
 import { DialRace, dialFailureReason, formatEndpoint } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
@@ -13,8 +14,17 @@ export interface DialOutcome {
   failed(failure: DialFailure, endpoint: Endpoint): void;
 }
 
+export interface DialSettings {
+  readonly timeoutMs: number;
+  readonly tcp: TcpSettings;
+}
+
 /** Starts dialling; the returned function gives it up, after which no outcome is announced. */
-export function dial(endpoints: readonly Endpoint[], timeoutMs: number, outcome: DialOutcome): () => void {
+export function dial(
+  endpoints: readonly Endpoint[],
+  { timeoutMs, tcp }: DialSettings,
+  outcome: DialOutcome,
+): () => void {
   const race = new DialRace(endpoints);
   const attempts = new Set<Socket>();
   let attemptTimer: NodeJS.Timeout | undefined;
@@ -37,7 +47,7 @@ export function dial(endpoints: readonly Endpoint[], timeoutMs: number, outcome:
     const endpoint = race.next();
     if (endpoint === null) return;
     last = endpoint;
-    const socket = open(endpoint);
+    const socket = open(endpoint, tcp);
     attempts.add(socket);
     socket.once('connect', () => {
       attempts.delete(socket);
@@ -63,7 +73,7 @@ export function dial(endpoints: readonly Endpoint[], timeoutMs: number, outcome:
   return stop;
 }
 
-function open(endpoint: Endpoint): Socket {
+function open(endpoint: Endpoint, { keepaliveIdleMs }: TcpSettings): Socket {
   const common = { allowHalfOpen: true, highWaterMark: RELAY_BUFFER_BYTES };
   if (endpoint.kind === 'unix') return connect({ ...common, path: endpoint.path });
   return connect({
@@ -73,7 +83,7 @@ function open(endpoint: Endpoint): Socket {
     family: endpoint.family,
     autoSelectFamily: false,
     noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
+    keepAlive: keepaliveIdleMs > 0,
+    keepAliveInitialDelay: keepaliveIdleMs,
   });
 }

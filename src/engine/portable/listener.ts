@@ -3,8 +3,8 @@ import { unlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { ListenOptions, Server, Socket } from 'node:net';
 import type { BoundAddress } from '../../events.ts';
-import { KEEPALIVE_DELAY_MS, LISTEN_BACKLOG, RELAY_BUFFER_BYTES } from '../../limits.ts';
-import type { ListenTarget } from '../engine.ts';
+import { LISTEN_BACKLOG, RELAY_BUFFER_BYTES } from '../../limits.ts';
+import type { ListenTarget, TcpSettings } from '../engine.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
 import { isStaleSocket, listenError } from '../listen-error.ts';
 import { errorCode } from './sockets.ts';
@@ -14,47 +14,43 @@ export interface Listener {
   readonly address: BoundAddress;
 }
 
+export interface ListenerOptions {
+  readonly tcp: TcpSettings;
+  readonly accept: (socket: Socket, address: BoundAddress) => void;
+}
+
 /** @throws SniwayError `ERR_LISTEN` that names the address, the system's error and a remedy. */
-export async function openListener(
-  target: ListenTarget,
-  accept: (socket: Socket, address: BoundAddress) => void,
-): Promise<Listener> {
+export async function openListener(target: ListenTarget, options: ListenerOptions): Promise<Listener> {
   try {
-    return await openOrRecover(target, accept);
+    return await openOrRecover(target, options);
   } catch (error) {
     throw listenError(target, error instanceof Error ? errorCode(error) : String(error), error);
   }
 }
 
 /** As {@link open}, once more where a left-over socket file or a machine without IPv6 stood in the way. */
-async function openOrRecover(
-  target: ListenTarget,
-  accept: (socket: Socket, address: BoundAddress) => void,
-): Promise<Listener> {
+async function openOrRecover(target: ListenTarget, options: ListenerOptions): Promise<Listener> {
   try {
-    return await open(target, accept);
+    return await open(target, options);
   } catch (error) {
     const code = error instanceof Error ? errorCode(error) : '';
     if (code === 'EADDRINUSE' && target.kind === 'unix' && (await isStaleSocket(target.path))) {
       unlinkSync(target.path);
-      return await open(target, accept);
+      return await open(target, options);
     }
     if (code === 'EAFNOSUPPORT' && target.kind === 'tcp' && target.address === '::') {
-      return await open({ ...target, address: '0.0.0.0' }, accept);
+      return await open({ ...target, address: '0.0.0.0' }, options);
     }
     throw error;
   }
 }
 
-async function open(
-  target: ListenTarget,
-  accept: (socket: Socket, address: BoundAddress) => void,
-): Promise<Listener> {
+async function open(target: ListenTarget, { tcp, accept }: ListenerOptions): Promise<Listener> {
   const server = createServer({
     allowHalfOpen: true,
     noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
+    keepAlive: tcp.keepaliveIdleMs > 0,
+    keepAliveInitialDelay: tcp.keepaliveIdleMs,
     highWaterMark: RELAY_BUFFER_BYTES,
   });
   await new Promise<void>((resolve, reject) => {

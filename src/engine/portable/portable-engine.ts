@@ -34,7 +34,10 @@ class PortableEngine implements Engine {
     const bound: BoundAddress[] = [];
     try {
       for (const target of targets) {
-        const listener = await openListener(target, (socket, address) => this.#accept(socket, address));
+        const listener = await openListener(target, {
+          tcp: this.#settings.tcp,
+          accept: (socket, address) => this.#accept(socket, address),
+        });
         this.#servers.push(listener.server);
         listener.server.on('error', error =>
           this.#host.notice({
