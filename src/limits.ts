@@ -83,6 +83,8 @@ export const RELAY_ROUNDS_MAX = 16;
 export const ACCEPT_BATCH_MAX = 64;
 /** Milliseconds that accepting pauses when descriptors or memory have run out; then it is tried again. */
 export const ACCEPT_PAUSE_MS = 100;
+/** Milliseconds without running out of descriptors after which running out again is told again. */
+export const EXHAUSTED_EPISODE_MS = 10_000;
 /** Descriptors kept back by each worker, so that clients can be refused in an orderly way when they have run out. */
 export const SPARE_DESCRIPTORS = 4;
 /** Seconds the kernel may hold a client back until it sends its first byte (TCP_DEFER_ACCEPT); the least there is. */

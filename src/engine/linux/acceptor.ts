@@ -1,5 +1,5 @@
 /** Accepts connections on one listening socket, as long as there are descriptors to be had. */
-import { ACCEPT_BATCH_MAX, ACCEPT_PAUSE_MS, SPARE_DESCRIPTORS } from '../../limits.ts';
+import { ACCEPT_BATCH_MAX, ACCEPT_PAUSE_MS, EXHAUSTED_EPISODE_MS, SPARE_DESCRIPTORS } from '../../limits.ts';
 import { readPeer } from './peer-address.ts';
 import type { EventOwner } from './reactor.ts';
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLEXCLUSIVE, EPOLLIN } from './syscalls/constants.ts';
@@ -15,6 +15,8 @@ export interface AcceptorOptions {
   readonly text: string;
   /** Takes the accepted socket over. */
   readonly accept: (fd: number, peer: PeerAddress) => void;
+  /** Takes down a client that was turned away because of this system error. */
+  readonly refused: (peer: PeerAddress, errno: number) => void;
 }
 
 export class Acceptor extends WheelTimer implements EventOwner {
@@ -24,7 +26,8 @@ export class Acceptor extends WheelTimer implements EventOwner {
   /** How many to accept at once: one, so that a lone connection costs no second call, unless a queue builds up. */
   #batch = 1;
   #lastTurn = -1;
-  #exhausted = false;
+  /** Until when running out again belongs to the same episode, of which the operator has been told. */
+  #episodeUntilMs = 0;
 
   constructor(context: WorkerContext, options: AcceptorOptions) {
     super();
@@ -55,7 +58,6 @@ export class Acceptor extends WheelTimer implements EventOwner {
       }
       this.#options.accept(fd, readPeer(sockets.peer));
     }
-    this.#exhausted = false;
   }
 
   onFault(error: unknown): void {
@@ -63,8 +65,13 @@ export class Acceptor extends WheelTimer implements EventOwner {
   }
 
   onTimer(): void {
-    this.#context.sockets.keepReserve(SPARE_DESCRIPTORS);
-    this.#listen();
+    try {
+      this.#context.sockets.keepReserve(SPARE_DESCRIPTORS);
+      this.#listen();
+    } catch (error) {
+      this.onFault(error);
+      this.#context.reactor.timers.set(this, this.#context.reactor.now, ACCEPT_PAUSE_MS);
+    }
   }
 
   #listen(): void {
@@ -85,17 +92,19 @@ export class Acceptor extends WheelTimer implements EventOwner {
   #exhaust(): void {
     const { host, reactor, sockets } = this.#context;
     const { errno } = sockets;
-    if (!this.#exhausted) {
+    if (reactor.now > this.#episodeUntilMs) {
       const what = `accepting on ${this.#options.text} pauses: ${errnoName(errno)}`;
       host.notice('warn', `${what}; raise the limit of open files (ulimit -n) or lower the load`);
     }
-    this.#exhausted = true;
+    this.#episodeUntilMs = reactor.now + EXHAUSTED_EPISODE_MS;
     if (sockets.spendReserve()) {
       for (let refused = 0; refused < ACCEPT_BATCH_MAX; refused++) {
         const fd = sockets.accept(this.#options.fd);
         if (fd === -1) break;
-        host.refused(readPeer(sockets.peer));
+        this.#options.refused(readPeer(sockets.peer), errno);
         sockets.finish(fd);
+        // Closing on unread bytes, mostly a hello, would reset.
+        sockets.receive(fd, sockets.scratch);
         sockets.close(fd);
       }
       sockets.keepReserve(SPARE_DESCRIPTORS);

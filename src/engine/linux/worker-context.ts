@@ -31,8 +31,6 @@ export interface WorkerHost {
   readonly wantsRecords: boolean;
   /** Called once, when both sockets of a connection are closed. */
   ended(connection: LinuxConnection, endReason: EndReason): void;
-  /** A client was turned away at once because descriptors had run out. */
-  refused(peer: PeerAddress): void;
   notice(level: Notice['level'], message: string): void;
 }
 

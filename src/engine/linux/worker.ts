@@ -31,6 +31,7 @@ import { Sockets } from './sockets.ts';
 import { EPOLLIN } from './syscalls/constants.ts';
 import type { Arena } from './syscalls/arena.ts';
 import { loadKernel } from './syscalls/load-kernel.ts';
+import { errnoName } from './syscalls/system-error.ts';
 import type { PeerAddress, TakeVerdict, WorkerContext, WorkerHost } from './worker-context.ts';
 
 /** Events, addresses and other small things, beside the two scratch buffers. */
@@ -70,6 +71,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
           fd,
           text,
           accept: (socket, peer) => this.#accept(socket, peer, listener),
+          refused: (peer, errno) => this.#refused(peer, listener, errno),
         }),
     );
     this.#tell({ kind: 'ready' });
@@ -110,12 +112,6 @@ class LinuxWorker implements WorkerHost, EventOwner {
       this.#records.addEnded(connection, endReason);
     }
     this.#checkIdle();
-  }
-
-  refused(peer: PeerAddress): void {
-    const connection = this.#admit(-1, peer, 0);
-    connection.detail = 'EMFILE';
-    this.ended(connection, 'limit');
   }
 
   notice(level: Notice['level'], message: string): void {
@@ -170,6 +166,12 @@ class LinuxWorker implements WorkerHost, EventOwner {
     } catch (error) {
       connection.onFault(error);
     }
+  }
+
+  #refused(peer: PeerAddress, listener: number, errno: number): void {
+    const connection = this.#admit(-1, peer, listener);
+    connection.detail = errnoName(errno);
+    this.ended(connection, 'limit');
   }
 
   #admit(fd: number, peer: PeerAddress, listener: number): LinuxConnection {
