@@ -251,7 +251,8 @@ export class LinuxEngine implements Engine {
   }
 
   #onWorkerEnded(index: number, slot: Slot, error: Error | null): void {
-    for (const fd of this.#owners.of(index)) this.#sockets.close(fd);
+    // A reset: the end of what was relayed so far must not look like its regular end.
+    for (const fd of this.#owners.of(index)) this.#sockets.reset(fd);
     this.#awaitExit.get(index)?.();
     if (error === null) return;
     const lost = slot.counters.countLost();
