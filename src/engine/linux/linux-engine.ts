@@ -116,7 +116,11 @@ export class LinuxEngine implements Engine {
   }
 
   interestChanged(): void {
-    for (const { counters } of this.#slots) counters.setInterest(this.#host.interest);
+    const { interest } = this.#host;
+    for (const { counters, opened } of this.#slots) {
+      counters.setInterest(interest);
+      if (!interest.ended) opened.clear();
+    }
   }
 
   /** Ends a worker as a fault would; for tests of what happens then. */
@@ -192,7 +196,7 @@ export class LinuxEngine implements Engine {
   #announce(slot: Slot, bytes: Uint8Array): void {
     unpackRecords(bytes, this.#addresses, {
       opened: connection => {
-        slot.opened.set(connection.id, connection);
+        if (this.#host.interest.ended) slot.opened.set(connection.id, connection);
         this.#host.opened(connection);
       },
       ended: connection => {
