@@ -119,12 +119,13 @@ export class Reactor {
   }
 
   /**
-   * Runs until `stop`. `beforeSleep` is called before the loop waits; it answers how long it may, in milliseconds, or
-   * -1 for as long as nothing happens.
+   * Runs until `stop`. `beforeSleep` is called in each turn, before the loop may wait; it answers how long that may be,
+   * in milliseconds, or -1 for as long as nothing happens.
    */
   run(beforeSleep: () => number): void {
     while (!this.#stopped) {
-      const timeoutMs = this.#queue.length > 0 ? 0 : shorter(beforeSleep(), this.timers.delayMs(this.now));
+      const patienceMs = beforeSleep();
+      const timeoutMs = this.#queue.length > 0 ? 0 : shorter(patienceMs, this.timers.delayMs(this.now));
       const count = this.#wait(timeoutMs);
       this.now = nowMs();
       this.turn++;
