@@ -4,6 +4,7 @@
  */
 import type { EndReason } from '../../events.ts';
 import { KEEPALIVE_ARM_MS, OUTPUT_POLL_MS, RESET_FLUSH_TIMEOUT_MS } from '../../limits.ts';
+import type { TcpSettings } from '../engine.ts';
 import { deathReason } from '../tcp-errors.ts';
 import type { Side } from '../tcp-errors.ts';
 import { Direction, PUMP } from './direction.ts';
@@ -82,7 +83,7 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
   /** Starts with the bytes of the client that the backend has not got yet. */
   start(first: Uint8Array): void {
     const { reactor } = this.#context;
-    reactor.timers.set(this, reactor.now, KEEPALIVE_ARM_MS);
+    reactor.timers.set(this, reactor.now, armDelayMs(this.#context.settings.tcp));
     this.up.prepend(first);
     if (first.length > 0 || this.up.canRead || this.up.ended) this.#pump(this.up);
   }
@@ -244,4 +245,9 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
     }
     this.#outcome.relayEnded(this.#endReason ?? 'done', this.#detail);
   }
+}
+
+/** When the backend gets its keepalive settings: no later than the first of them matters. */
+function armDelayMs({ keepaliveIdleMs, userTimeoutMs }: TcpSettings): number {
+  return Math.min(KEEPALIVE_ARM_MS, keepaliveIdleMs || KEEPALIVE_ARM_MS, userTimeoutMs || KEEPALIVE_ARM_MS);
 }
