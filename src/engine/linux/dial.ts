@@ -113,10 +113,14 @@ export class Dial extends WheelTimer implements EventOwner {
   }
 
   #watch(fd: number, endpoint: Endpoint): void {
-    const { reactor } = this.#context;
+    const { reactor, sockets } = this.#context;
     const role = this.#attempts.length;
-    const watch = reactor.watch(fd, DIAL_EVENTS, this, role);
-    this.#attempts.push({ fd, watch, endpoint });
+    try {
+      this.#attempts.push({ fd, watch: reactor.watch(fd, DIAL_EVENTS, this, role), endpoint });
+    } catch (error) {
+      sockets.close(fd);
+      throw error;
+    }
     if (this.#race.hasMore) reactor.timers.set(this, reactor.now, DIAL_ATTEMPT_DELAY_MS);
   }
 

@@ -40,7 +40,7 @@ export interface RelayOutcome {
   onFault(error: unknown): void;
 }
 
-/** One relay. Owns both sockets from its creation on, and closes both. */
+/** One relay. Owns both sockets from its creation on, and closes both; if it cannot be created, the backend's only. */
 export class Relay extends WheelTimer implements EventOwner, QueuedWork {
   readonly up: Direction;
   readonly down: Direction;
@@ -76,8 +76,17 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
     this.up.gathers = true;
     this.#clientEvents = client.events;
     this.#backendEvents = backend.events;
-    this.#clientWatch = this.#takeWatch(client, CLIENT);
-    this.#backendWatch = this.#takeWatch(backend, BACKEND);
+    let clientWatch = -1;
+    try {
+      clientWatch = this.#takeWatch(client, CLIENT);
+      this.#backendWatch = this.#takeWatch(backend, BACKEND);
+    } catch (error) {
+      // Without a relay the client's socket is its connection's again.
+      if (client.watch === -1 && clientWatch !== -1) context.reactor.unwatch(clientWatch, client.fd);
+      context.sockets.close(backend.fd);
+      throw error;
+    }
+    this.#clientWatch = clientWatch;
   }
 
   /** Starts with the bytes of the client that the backend has not got yet. */
