@@ -19,7 +19,7 @@ import type { DialOutcome } from './dial.ts';
 import type { EventOwner } from './reactor.ts';
 import { READ_EVENTS, Relay } from './relay.ts';
 import type { RelayOutcome, RelayedSocket } from './relay.ts';
-import { EPOLLERR, EPOLLHUP, EPOLLRDHUP } from './syscalls/constants.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLPRI, EPOLLRDHUP } from './syscalls/constants.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import { WheelTimer } from './timer-wheel.ts';
 import type { PeerAddress, WorkerContext } from './worker-context.ts';
@@ -58,6 +58,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
   #watch = -1;
   #canRead = true;
   #hangup = false;
+  #urgent = false;
   #clientEnded = false;
   #reader: HelloReader | null = null;
   /** What the client has sent so far, where it had to be copied. */
@@ -100,6 +101,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
   onEvents(_role: number, events: number): void {
     this.#canRead = true;
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.#hangup = true;
+    if ((events & EPOLLPRI) !== 0) this.#urgent = true;
     if (this.#stage === 'hello') this.#readHello();
     else if (this.#stage === 'lingering') this.#drop();
     else this.#collect();
@@ -114,8 +116,6 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
       this.onFault(error);
     }
   }
-
-  // Reading the hello.
 
   /** The first receive mostly brings the whole hello, which then is read where it lies and never copied. */
   #readHello(): void {
@@ -134,7 +134,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     const { sockets } = this.#context;
     const count = sockets.receive(this.accepted.fd, sockets.scratch);
     if (count > 0) {
-      if (count < sockets.scratch.length) this.#canRead = this.#hangup;
+      if (count < sockets.scratch.length) this.#canRead = this.#hangup || this.#urgent;
       return count;
     }
     this.#canRead = false;
@@ -306,6 +306,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     this.#relay = relay;
     relay.up.bytes = this.bytesFromClient;
     relay.up.hangup = this.#hangup;
+    relay.up.urgent = this.#urgent;
     relay.up.ended = this.#clientEnded;
     // A watch that is new tells by itself whether there is something to read.
     relay.up.canRead = client.watch !== -1 && this.#canRead;

@@ -5,12 +5,20 @@ import { DialRace, dialFailureReason, formatEndpoint } from '../happy-eyeballs.t
 import type { DialFailure } from '../happy-eyeballs.ts';
 import type { EventOwner, Reactor } from './reactor.ts';
 import type { Sockets } from './sockets.ts';
-import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './syscalls/constants.ts';
+import {
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLPRI,
+  EPOLLRDHUP,
+} from './syscalls/constants.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import { WheelTimer } from './timer-wheel.ts';
 
 /** Events that a dialled socket is watched for; a relay goes on with the same. */
-export const DIAL_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+export const DIAL_EVENTS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 export interface DialOutcome {
   /** Takes the connected socket and its watch over, at once. */

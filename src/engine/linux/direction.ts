@@ -43,6 +43,11 @@ export class Direction {
   canWrite = true;
   /** Epoll has announced that the source sends no more: whatever is there is to be read up to its end. */
   hangup = false;
+  /**
+   * The source has sent urgent data, at which a receive stops short and a splice does not go on (tcp(7)): a short
+   * count means nothing any more, and bytes are copied.
+   */
+  urgent = false;
   /** The source's end of file was read. */
   ended = false;
   /** The end of file was passed on to the sink. */
@@ -122,7 +127,7 @@ export class Direction {
     if (count <= 0) return this.#readNothing(count);
     this.bytes += count;
     // Less than was asked for means that no more is there; whatever comes later is announced (epoll(7), question 9).
-    if (count < region.length) this.canRead = this.hangup;
+    if (count < region.length) this.canRead = this.hangup || this.urgent;
     this.#bulk = count === region.length;
     if (this.gathers) {
       this.gathers = false;
@@ -139,7 +144,8 @@ export class Direction {
 
   #moveBulk(): PumpOutcome | null {
     const { sockets, pipes } = this.#context;
-    if (this.#spliceable) this.#pipe ??= pipes.take();
+    if (this.#spliceable && !this.urgent) this.#pipe ??= pipes.take();
+    else this.#rest();
     if (this.#pipe === null) return this.#copy(sockets.bulk);
     const count = sockets.splice(this.source, this.#pipe.writeEnd, this.#pipe.capacity, SPLICE_FLAGS);
     if (count > 0) {

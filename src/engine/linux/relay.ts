@@ -9,13 +9,21 @@ import { deathReason } from '../tcp-errors.ts';
 import type { Side } from '../tcp-errors.ts';
 import { Direction, PUMP } from './direction.ts';
 import type { EventOwner, QueuedWork } from './reactor.ts';
-import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './syscalls/constants.ts';
+import {
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLPRI,
+  EPOLLRDHUP,
+} from './syscalls/constants.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import { WheelTimer } from './timer-wheel.ts';
 import type { WorkerContext } from './worker-context.ts';
 
 /** Writability is asked for only once a send had to wait: mostly it never does. */
-export const READ_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLET;
+export const READ_EVENTS = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 const WRITE_EVENTS = READ_EVENTS | EPOLLOUT;
 /** The kernel has noticed that the peer sends no more. */
 const HANGUP_EVENTS = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -107,8 +115,9 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
     if (this.#closed) return;
     const source = role === CLIENT ? this.up : this.down;
     const sink = role === CLIENT ? this.down : this.up;
-    if ((events & (EPOLLIN | HANGUP_EVENTS)) !== 0) {
+    if ((events & (EPOLLIN | EPOLLPRI | HANGUP_EVENTS)) !== 0) {
       source.canRead = true;
+      if ((events & EPOLLPRI) !== 0) source.urgent = true;
       if ((events & HANGUP_EVENTS) !== 0) source.hangup = true;
     }
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) !== 0) sink.canWrite = true;
