@@ -166,6 +166,19 @@ export class RawSocket {
   }
 }
 
+/** A client whose connection is made, or as good as made, when this returns; it is the caller's to close. */
+export function connectNow(port: number): RawSocket {
+  const { kernel, address } = load();
+  const fd = orThrow(
+    kernel,
+    'socket',
+    kernel.socket(C.AF_INET, C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0),
+  );
+  if (kernel.connect(fd, address.address, putLoopback(port)) === -1 && kernel.errno() !== C.EINPROGRESS)
+    throw systemError('connect', kernel.errno());
+  return new RawSocket(fd, portOf(fd));
+}
+
 /** A connected client of a port on loopback, reset at the end of the test if it is open then. */
 export async function connectRawSocket(t: TestContext, port: number): Promise<RawSocket> {
   const { kernel, address } = load();
@@ -189,19 +202,19 @@ export async function connectRawSocket(t: TestContext, port: number): Promise<Ra
 /** A listening socket on loopback. */
 export class RawListener {
   readonly port: number;
-  readonly #fd: number;
+  readonly fd: number;
 
   constructor(t: TestContext) {
     const { kernel, address } = load();
-    this.#fd = orThrow(
+    this.fd = orThrow(
       kernel,
       'socket',
       kernel.socket(C.AF_INET, C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0),
     );
-    orThrow(kernel, 'bind', kernel.bind(this.#fd, address.address, putLoopback(0)));
-    orThrow(kernel, 'listen', kernel.listen(this.#fd, 128));
-    this.port = portOf(this.#fd);
-    t.after(() => kernel.close(this.#fd));
+    orThrow(kernel, 'bind', kernel.bind(this.fd, address.address, putLoopback(0)));
+    orThrow(kernel, 'listen', kernel.listen(this.fd, 128));
+    this.port = portOf(this.fd);
+    t.after(() => kernel.close(this.fd));
   }
 
   /** The next connection; it is the caller's to close. */
@@ -216,7 +229,7 @@ export class RawListener {
 
   /** A connection that waits, or null. */
   acceptNow(): RawSocket | null {
-    const fd = load().kernel.accept4(this.#fd, 0, 0, C.SOCK_NONBLOCK | C.SOCK_CLOEXEC);
+    const fd = load().kernel.accept4(this.fd, 0, 0, C.SOCK_NONBLOCK | C.SOCK_CLOEXEC);
     return fd === -1 ? null : new RawSocket(fd);
   }
 }

@@ -1,0 +1,52 @@
+/** Engines without the proxy around them: their host is the test's, and can be made to fail. */
+import type { TestContext } from 'node:test';
+import { checkConfig } from '../../src/config/check-config.ts';
+import { decide, decideRefusal } from '../../src/decide.ts';
+import type { Engine, EngineHost } from '../../src/engine/engine.ts';
+import { selectEngine } from '../../src/engine/select-engine.ts';
+import type { ConnectionEnded, ConnectionOpened, Notice, SniwayConfig } from '../../src/index.ts';
+import { createSnapshot } from '../../src/snapshot.ts';
+
+export interface TestEngine<E extends Engine = Engine> {
+  readonly engine: E;
+  /** Port of the first listener. */
+  readonly port: number;
+  readonly opened: readonly ConnectionOpened[];
+  readonly ended: readonly ConnectionEnded[];
+  readonly notices: readonly Notice[];
+}
+
+/** Starts an engine on 127.0.0.1, ended at the end of the test; `host` replaces parts of its host. */
+export async function startEngine(
+  t: TestContext,
+  config: Partial<SniwayConfig> & { engine: 'portable' | 'linux' },
+  host: Partial<EngineHost> = {},
+): Promise<TestEngine> {
+  const checked = checkConfig({ listen: '127.0.0.1:0', ...config });
+  const snapshot = createSnapshot(checked);
+  const opened: ConnectionOpened[] = [];
+  const ended: ConnectionEnded[] = [];
+  const notices: Notice[] = [];
+  const engine = selectEngine(checked.engine).create(
+    {
+      decide(hello) {
+        const decision = decide(hello, snapshot);
+        return decision.kind === 'resolve' ? this.settle(decision) : decision;
+      },
+      settle: () => new Promise(() => undefined),
+      refuse: refusal => decideRefusal(refusal, checked.policies),
+      opened: connection => void opened.push(connection),
+      ended: connection => void ended.push(connection),
+      notice: notice => void notices.push(notice),
+      interest: { opened: true, ended: true },
+      ...host,
+    },
+    { ...checked, plain: checked },
+  );
+  t.after(async () => {
+    await engine.stopListening();
+    await engine.terminate('killed');
+  });
+  const [first] = await engine.listen(checked.listen);
+  return { engine, port: first?.port ?? 0, opened, ended, notices };
+}
