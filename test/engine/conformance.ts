@@ -3,6 +3,7 @@
  * fault found in one engine gets its test here.
  */
 import { describe } from 'node:test';
+import { describeFaults, describeHostFaults } from './conformance/faults.ts';
 import { describeHello } from './conformance/hello.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
 import { describeRefusals } from './conformance/refusals.ts';
@@ -18,5 +19,8 @@ export function describeEngine(engine: EngineName): void {
     describeRelay(engine);
     describeVanishing(engine);
     describeLifecycle(engine);
+    describeFaults(engine);
+    // A worker of the linux engine decides by itself: test/engine/linux/faults.test.ts has its faults.
+    if (engine === 'portable') describeHostFaults(engine);
   });
 }

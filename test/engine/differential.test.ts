@@ -24,7 +24,7 @@ import type { Outcome } from './differential/run-script.ts';
 import { writeScript } from './differential/script.ts';
 
 const SEED = Number(process.env['SNIWAY_DIFFERENTIAL_SEED'] ?? randomInt(2 ** 31));
-const RUNS = Number(process.env['SNIWAY_DIFFERENTIAL_RUNS'] ?? 160);
+const RUNS = Number(process.env['SNIWAY_DIFFERENTIAL_RUNS'] ?? 300);
 /** Scripts that run at once, each with a backend of its own. */
 const LANES = 8;
 
@@ -59,12 +59,14 @@ async function outcomeOf(
 ): Promise<Outcome> {
   const script = writeScript(new Random(task.seed), `lane${task.lane}.example.com`);
   const run = new ScriptRun(t, proxy.port, backends[task.lane]!);
+  // Ports are used again and again.
+  const earlier = proxy.ended.length;
   try {
     const outcome = await run.play(script);
     const isMine = ({ client }: { client: { port: number } }): boolean => client.port === run.clientPort;
     if (script.unseen !== true)
-      await eventually('the record is announced', () => proxy.ended.some(isMine), 10_000);
-    const record = proxy.ended.findLast(isMine);
+      await eventually('the record is announced', () => proxy.ended.slice(earlier).some(isMine), 10_000);
+    const record = proxy.ended.slice(earlier).find(isMine);
     return {
       ...outcome,
       endReason: record?.endReason ?? 'none',

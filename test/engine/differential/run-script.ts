@@ -88,8 +88,8 @@ export class ScriptRun {
 
   async #transfer({ up, down, fill, stallMs }: Extract<Step, { kind: 'transfer' }>): Promise<void> {
     const sending = [
-      up > 0 ? this.#peer('client').send(pattern(up, fill)) : 'nothing',
-      down > 0 ? this.#peer('backend').send(pattern(down, fill + 1)) : 'nothing',
+      up > 0 ? this.#peer('client').send(pattern(up, fill)) : Promise.resolve('nothing'),
+      down > 0 ? this.#peer('backend').send(pattern(down, fill + 1)) : Promise.resolve('nothing'),
     ];
     if (stallMs > 0) await sleep(stallMs);
     const [atBackend, atClient] = await Promise.all([

@@ -75,9 +75,9 @@ function cut(random: Random, bytes: Uint8Array): Uint8Array[] {
   const segments: Uint8Array[] = [];
   const most = random.pick([bytes.length, bytes.length, 1_400, 200, 40]);
   for (let at = 0; at < bytes.length;) {
-    const size = 1 + random.below(Math.min(most, bytes.length - at));
-    segments.push(bytes.subarray(at, at + size));
-    at += size;
+    const length = 1 + random.below(Math.min(most, bytes.length - at));
+    segments.push(bytes.subarray(at, at + length));
+    at += length;
   }
   return random.once(3) ? [bytes] : segments;
 }
