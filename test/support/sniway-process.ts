@@ -13,10 +13,20 @@ export interface SniwayProcess extends Running {
   accessLines(count: number): Promise<readonly string[]>;
 }
 
+export interface SniwayOptions {
+  /** Put in front of the command line, such as `ip netns exec NAME`. */
+  readonly prefix?: readonly string[];
+}
+
 /** Starts the command on a port of the kernel's choice and waits until it listens. */
-export async function startSniway(t: TestContext, args: readonly string[]): Promise<SniwayProcess> {
+export async function startSniway(
+  t: TestContext,
+  args: readonly string[],
+  { prefix = [] }: SniwayOptions = {},
+): Promise<SniwayProcess> {
   const listen = args.includes('-l') || args.includes('-c') ? [] : ['-l', '127.0.0.1:0'];
-  const running = start(t, [process.execPath, commandFile, ...listen, ...args]);
+  const [program = '', ...rest] = [...prefix, process.execPath, commandFile, ...listen, ...args];
+  const running = start(t, [program, ...rest]);
   const port = (): number => Number(/listening on \S+:([0-9]+)$/m.exec(running.stderr())?.[1] ?? 0);
   let ended = false;
   void running.finished.then(() => (ended = true));
