@@ -59,8 +59,9 @@ export class PipePool extends WheelTimer {
 
   /** Closes the pipes that nobody uses, once bulk traffic has ceased. */
   onTimer(): void {
-    if (this.#reactor.now - this.#usedAtMs < PIPES_IDLE_MS) {
-      this.#reactor.timers.set(this, this.#reactor.now, PIPES_IDLE_MS);
+    const idleMs = this.#reactor.now - this.#usedAtMs;
+    if (idleMs < PIPES_IDLE_MS) {
+      this.#reactor.timers.set(this, this.#reactor.now, PIPES_IDLE_MS - idleMs);
       return;
     }
     for (const pipe of this.#idle.splice(0)) this.discard(pipe);
