@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Random } from '../fuzz/random.ts';
 import { buildClientHello } from '../support/hello-builder.ts';
+import { endWasReset } from '../support/peers.ts';
 
 export type FlowKind = 'whole' | 'slow' | 'bulk' | 'reset' | 'leave' | 'garbage' | 'unknown';
 
@@ -44,7 +45,7 @@ class Inlet {
       setTimeout(() => socket.resume(), pauseMs);
     });
     this.ended = new Promise(resolve => {
-      socket.once('end', () => resolve('end'));
+      socket.once('end', () => resolve(endWasReset(socket) ? 'ECONNRESET' : 'end'));
       socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
       socket.once('close', () => resolve('close'));
     });
@@ -124,22 +125,29 @@ export class Flow {
     const atBackend = new Inlet(backend, this.#start, this.kind === 'slow' ? 5 : 0);
     const atClient = new Inlet(client, this.#start + 1, this.kind === 'slow' ? 5 : 0);
     if (this.kind === 'reset') await this.#resetAmidst(client, backend);
-    else await this.#finishBoth(client, backend);
+    else {
+      await this.#pourBoth(client, backend);
+      client.end();
+      backend.end();
+    }
     const ends = await Promise.all([atBackend.ended, atClient.ended]);
     for (const { fault } of [atBackend, atClient]) if (fault !== null) throw new Error(fault);
     this.bytes = atBackend.received + atClient.received;
-    if (this.kind === 'reset') return;
+    if (this.kind === 'reset') {
+      if (ends.includes('end')) throw new Error('a reset came through as an end of file');
+      return;
+    }
     const got = `${atBackend.received} up, ${atClient.received} down, ${ends.join(' and ')}`;
     if (got !== `${this.#up} up, ${this.#down} down, end and end`) throw new Error(`got ${got}`);
   }
 
-  async #finishBoth(client: Socket, backend: Socket): Promise<void> {
+  async #pourBoth(client: Socket, backend: Socket): Promise<void> {
     await Promise.all([pour(client, this.#start, this.#up), pour(backend, this.#start + 1, this.#down)]);
   }
 
-  /** One side resets while bytes are under way both ways; the other must not get anything but what was sent. */
+  /** One side resets while bytes are under way both ways, and nobody has sent an end of file. */
   async #resetAmidst(client: Socket, backend: Socket): Promise<void> {
-    const pouring = this.#finishBoth(client, backend).catch(() => undefined);
+    const pouring = this.#pourBoth(client, backend);
     await new Promise(resolve => {
       setTimeout(resolve, this.#random.below(10));
     });
@@ -164,7 +172,7 @@ export class Flow {
   }
 }
 
-/** Sends the pattern from `start` with backpressure, then the end of file. */
+/** Sends the pattern from `start`, as the peer takes it. */
 async function pour(socket: Socket, start: number, total: number): Promise<void> {
   for (let sent = 0; sent < total;) {
     if (socket.destroyed) return;
@@ -176,5 +184,4 @@ async function pour(socket: Socket, start: number, total: number): Promise<void>
     });
     sent += length;
   }
-  socket.end();
 }

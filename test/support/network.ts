@@ -60,14 +60,14 @@ export class Network {
   }
 
   /** What to put in front of a command to run it there. */
-  prefix(side: 'client' | 'proxy' | 'backend'): string[] {
+  prefix(side: 'client' | 'proxy' | 'backend'): [string, ...string[]] {
     return ['ip', 'netns', 'exec', this.#name(side)];
   }
 
   /** Lets the kernel there forget a connection that was wholly closed, but whose peer stays, after a second. */
   forgetClosedSoon(side: 'client' | 'backend'): void {
     const script = 'echo 1 > /proc/sys/net/ipv4/tcp_fin_timeout';
-    const [program = '', ...args] = [...this.prefix(side), 'sh', '-c', script];
+    const [program, ...args] = [...this.prefix(side), 'sh', '-c', script];
     const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
     if (status !== 0) throw new Error(`${script}: ${stderr}`);
   }
@@ -83,7 +83,7 @@ export class Network {
   }
 
   peer(side: 'client' | 'backend'): NetworkPeer {
-    const [program = '', ...args] = [...this.prefix(side), process.execPath, peerProgram];
+    const [program, ...args] = [...this.prefix(side), process.execPath, peerProgram];
     return new PeerProcess(start(this.#t, [program, ...args]));
   }
 

@@ -83,7 +83,7 @@ export async function connectRaw(t: TestContext, to: number | NetConnectOpts): P
  * Whether an end of file that Node announced was a reset: libuv takes a reset that arrives together with data for an end
  * of file, but the kernel no longer knows the peer.
  */
-function endWasReset(socket: Socket): boolean {
+export function endWasReset(socket: Socket): boolean {
   const { _handle: handle } = socket as { _handle?: { getpeername?(out: object): number } | null };
   if (socket.writableEnded || typeof handle?.getpeername !== 'function') return false;
   return handle.getpeername({}) !== 0;

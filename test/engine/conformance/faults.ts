@@ -70,24 +70,28 @@ export function describeFaults(engine: EngineName): void {
         { match: 'open.example.com', backend: 'never-answered.example.com:443' },
       ],
     });
-    const asking = await Promise.all([connectRaw(t, port), connectRaw(t, port), connectRaw(t, port)]);
-    for (const client of asking) client.write(OPEN_QUESTION);
+    const [leaving, flooding, staying] = await Promise.all([
+      connectRaw(t, port),
+      connectRaw(t, port),
+      connectRaw(t, port),
+    ]);
+    for (const client of [leaving, flooding, staying]) client.write(OPEN_QUESTION);
     const client = await connectRaw(t, port);
     client.write(HELLO);
     const backend = await server.next();
     await readBytes(backend, HELLO.length);
     backend.write('pong');
     assert.equal((await readBytes(client, 4)).toString(), 'pong');
-    asking[0]!.resetAndDestroy();
+    leaving.resetAndDestroy();
     await eventually('the client that left is gone', () => ended.length === 1);
     assert.equal(ended[0]?.endReason, 'client-gone');
     assert.equal(subject.connectionCount, 3);
     // More than is kept while waiting, then a reset: it is found although it is not read any more.
-    asking[1]!.write(Buffer.alloc(300_000));
+    flooding.write(Buffer.alloc(300_000));
     await new Promise(resolve => {
       setTimeout(resolve, 50);
     });
-    asking[1]!.resetAndDestroy();
+    flooding.resetAndDestroy();
     if (engine === 'linux') await eventually('that one, too', () => ended.length === 2);
     client.end();
     backend.end();
