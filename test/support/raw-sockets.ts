@@ -204,17 +204,29 @@ export class RawListener {
   readonly port: number;
   readonly fd: number;
 
-  constructor(t: TestContext) {
-    const { kernel, address } = load();
+  #ours = true;
+
+  constructor(t: TestContext, { reusePort = false } = {}) {
+    const { kernel, address, length } = load();
     this.fd = orThrow(
       kernel,
       'socket',
       kernel.socket(C.AF_INET, C.SOCK_STREAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, 0),
     );
+    if (reusePort) {
+      length.bytes.writeInt32LE(1, 0);
+      kernel.setsockopt(this.fd, C.SOL_SOCKET, C.SO_REUSEPORT, length.address, 4);
+    }
     orThrow(kernel, 'bind', kernel.bind(this.fd, address.address, putLoopback(0)));
     orThrow(kernel, 'listen', kernel.listen(this.fd, 128));
     this.port = portOf(this.fd);
-    t.after(() => kernel.close(this.fd));
+    t.after(() => (this.#ours ? kernel.close(this.fd) : 0));
+  }
+
+  /** Gives the descriptor away: whoever takes it closes it. */
+  handOver(): number {
+    this.#ours = false;
+    return this.fd;
   }
 
   /** The next connection; it is the caller's to close. */

@@ -1,0 +1,163 @@
+/** The main thread is the control plane: workers go on without it, and end with it. */
+import assert from 'node:assert/strict';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadKernel } from '../../../src/engine/linux/syscalls/load-kernel.ts';
+import type { SniwayConfig } from '../../../src/index.ts';
+import { buildClientHello } from '../../support/hello-builder.ts';
+import { connectRaw, eventually, readBytes, startBackend, startEchoBackend } from '../../support/peers.ts';
+import { start } from '../../support/programs.ts';
+import type { Running } from '../../support/programs.ts';
+import { connectNow } from '../../support/raw-sockets.ts';
+
+const NAME = 'main.example.com';
+const HELLO = buildClientHello({ serverName: NAME });
+const program = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'support', 'proxy-program.js');
+/** About 2 KiB of record each: as much as a client can make the access log take down. */
+const TALKATIVE = buildClientHello({
+  serverName: 'unknown.example.org',
+  alpnProtocols: Array.from({ length: 300 }, () => '\0'),
+});
+const TALKATIVE_CLIENTS = 9_000;
+
+const needsKernel = { skip: loadKernel().ok ? false : 'the linux engine cannot run here' };
+
+interface Program extends Running {
+  readonly ports: readonly number[];
+  /** Sends a command; resolves with the line that answers it. */
+  ask(command: string, answer: RegExp): Promise<RegExpExecArray>;
+}
+
+async function startProgram(t: TestContext, configs: readonly SniwayConfig[]): Promise<Program> {
+  const running = start(t, [process.execPath, program, JSON.stringify(configs)]);
+  let read = 0;
+  const said = async (pattern: RegExp): Promise<RegExpExecArray> => {
+    const match = (): RegExpExecArray | null => pattern.exec(running.stdout().slice(read));
+    await eventually(`the program says ${String(pattern)}`, () => match() !== null, 20_000);
+    const found = match()!;
+    read += found.index + found[0].length;
+    return found;
+  };
+  const [, ports = ''] = await said(/^ports (.*)$/m);
+  return {
+    ...running,
+    ports: ports.split(' ').map(Number),
+    ask: async (command, answer) => {
+      running.write(`${command}\n`);
+      return await said(answer);
+    },
+  };
+}
+
+function configFor(address: string): SniwayConfig {
+  return { engine: 'linux', workers: 2, listen: '127.0.0.1:0', routes: [{ match: NAME, backend: address }] };
+}
+
+/** Says something every time it is answered, until told to stop; answers the longest wait and how many there were. */
+async function keepTalking(
+  t: TestContext,
+  port: number,
+  goesOn: () => boolean,
+): Promise<{ longestMs: number; count: number }> {
+  const client = await connectRaw(t, port);
+  client.write(HELLO);
+  await readBytes(client, HELLO.length);
+  let longestMs = 0;
+  let count = 0;
+  for (; goesOn(); count++) {
+    const askedAt = performance.now();
+    client.write('ping');
+    await readBytes(client, 4);
+    longestMs = Math.max(longestMs, performance.now() - askedAt);
+  }
+  client.destroy();
+  return { longestMs, count };
+}
+
+describe('while the main thread is blocked', needsKernel, () => {
+  test('relays go on and new connections are let in', async t => {
+    const server = await startEchoBackend(t);
+    const subject = await startProgram(t, [configFor(server.address)]);
+    const [port = 0] = subject.ports;
+    await subject.ask('block 2000', /^blocking$/m);
+    let blocked = true;
+    const back = subject.ask('', /^back$/m).then(() => (blocked = false));
+    const talks = await Promise.all(Array.from({ length: 8 }, () => keepTalking(t, port, () => blocked)));
+    await back;
+    const longestMs = Math.max(...talks.map(talk => talk.longestMs));
+    const count = talks.reduce((sum, talk) => sum + talk.count, 0);
+    t.diagnostic(`${count} round trips in 2 s, the longest ${longestMs.toFixed(1)} ms`);
+    assert.ok(longestMs < 1_000, `one took ${longestMs} ms`);
+    assert.ok(count > 400, `${count} round trips`);
+  });
+
+  test('records beyond a bound are dropped and counted, and no connection minds', async t => {
+    const server = await startEchoBackend(t);
+    const subject = await startProgram(t, [configFor(server.address)]);
+    const [port = 0] = subject.ports;
+    await subject.ask('block 5000', /^blocking$/m);
+    let sent = 0;
+    for (let count = 0; count < TALKATIVE_CLIENTS; count++) {
+      const client = connectNow(port);
+      if (client.sendNow(TALKATIVE) === TALKATIVE.length) sent++;
+      client.reset();
+      if (count % 200 === 0) await sleep(5);
+    }
+    let talking = 50;
+    await keepTalking(t, port, () => talking-- > 0);
+    await subject.ask('', /^back$/m);
+    // What was dropped is told with the next records.
+    for (let last = 0; last < 4; last++) await keepTalking(t, port, () => false);
+    const records = 2 * (sent + 5);
+    let answer: RegExpExecArray | null = null;
+    for (let round = 0; round < 100; round++) {
+      answer = await subject.ask('counts', /^counts ([0-9]+) ([0-9]+) ([0-9]+)$/m);
+      if (Number(answer[1]) + Number(answer[2]) + Number(answer[3]) >= records) break;
+      await sleep(50);
+    }
+    const [opened, ended, dropped] = answer!.slice(1).map(Number) as [number, number, number];
+    t.diagnostic(`of ${records} records, ${dropped} were dropped`);
+    assert.ok(dropped > 0, 'nothing was dropped');
+    assert.ok(ended > 1_000, 'what fits is kept');
+    assert.equal(opened + ended + dropped, records);
+  });
+});
+
+describe('workers end with their process', needsKernel, () => {
+  test('process.exit() ends it at once, relays or not', async t => {
+    const server = await startBackend(t);
+    const subject = await startProgram(t, [configFor(server.address), configFor(server.address)]);
+    for (const port of subject.ports) {
+      const client = await connectRaw(t, port);
+      client.write(HELLO);
+      await readBytes(await server.next(), HELLO.length);
+    }
+    const askedAt = performance.now();
+    subject.write('exit\n');
+    const { code, stderr } = await subject.finished;
+    assert.equal(code, 7, stderr);
+    const tookMs = performance.now() - askedAt;
+    assert.ok(tookMs < 2_000, `took ${tookMs} ms`);
+  });
+
+  test('killed proxies leave no thread, no descriptor, no handle, and the process ends by itself', async t => {
+    const server = await startBackend(t);
+    const subject = await startProgram(
+      t,
+      Array.from({ length: 3 }, () => configFor(server.address)),
+    );
+    for (const port of subject.ports) {
+      const client = await connectRaw(t, port);
+      client.write(HELLO);
+      await readBytes(await server.next(), HELLO.length);
+    }
+    const [, descriptors, handles] = await subject.ask('kill', /^left (\S+) (\S+)$/m);
+    assert.deepEqual({ descriptors, handles }, { descriptors: '0', handles: '0' });
+    subject.endInput();
+    const ended = await Promise.race([subject.finished, sleep(5_000, null)]);
+    assert.equal(ended?.code, 0, 'it goes on living');
+  });
+});
