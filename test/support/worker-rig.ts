@@ -49,7 +49,7 @@ export class WorkerRig {
     this.#kernel = withFaults(loaded.kernel, faults);
     const arena = loaded.createArena(SCRATCH_BYTES + BULK_SCRATCH_BYTES + 64 * 1024);
     const sockets = new Sockets(this.#kernel, arena, { owners: new DescriptorOwners(), worker: 0 });
-    const reactor = new Reactor(this.#kernel, arena);
+    const reactor = new Reactor(this.#kernel, arena, 0);
     this.front = new RawListener(t);
     this.back = new RawListener(t);
     const verdict: Verdict = {
@@ -81,7 +81,7 @@ export class WorkerRig {
       keepaliveProbes: 6,
       userTimeoutMs: 0,
     };
-    const settings = { helloTimeoutMs: 5_000, dialTimeoutMs: 5_000, tcp };
+    const settings = { helloTimeoutMs: 5_000, dialTimeoutMs: 5_000, tcp, spin: false };
     this.context = { sockets, reactor, pipes: new PipePool(sockets, reactor, arena), settings, host };
     t.after(() => this.#kernel.close(reactor.descriptor));
   }

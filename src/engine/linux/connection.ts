@@ -14,12 +14,14 @@ import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import { dialFailureReason, formatEndpoint } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
+import { StreamBuffer } from '../stream-buffer.ts';
 import { DIAL_EVENTS, Dial } from './dial.ts';
 import type { DialOutcome } from './dial.ts';
 import type { EventOwner } from './reactor.ts';
 import { READ_EVENTS, Relay } from './relay.ts';
 import type { RelayOutcome, RelayedSocket } from './relay.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLPRI, EPOLLRDHUP } from './syscalls/constants.ts';
+import { isLocal } from './sockets.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import { WheelTimer } from './timer-wheel.ts';
 import type { PeerAddress, WorkerContext } from './worker-context.ts';
@@ -62,8 +64,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
   #clientEnded = false;
   #reader: HelloReader | null = null;
   /** What the client has sent so far, where it had to be copied. */
-  #held: Uint8Array = NOTHING;
-  #heldLength = 0;
+  #held: StreamBuffer | null = null;
   #question = 0;
   #dial: Dial | null = null;
   #relay: Relay | null = null;
@@ -124,7 +125,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
       const count = this.#receive();
       if (count === 0) return;
       const received = scratch.bytes.subarray(0, count);
-      this.#parse(this.#heldLength === 0 ? received : this.#hold(received));
+      this.#parse(this.#held === null ? received : this.#hold(received));
     }
   }
 
@@ -151,7 +152,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     this.#reader ??= new HelloReader();
     const result = this.#reader.read(stream);
     if (result.kind === 'incomplete') {
-      if (this.#heldLength === 0) this.#hold(stream);
+      if (this.#held === null) this.#hold(stream);
       return;
     }
     this.#reader = null;
@@ -159,17 +160,11 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     else this.#decide(result.hello, stream);
   }
 
-  /** Appends to the bytes kept so far and answers all of them; doubling keeps the total cost linear. */
+  /** Keeps bytes that have come behind those kept so far, and answers all of them. */
   #hold(bytes: Uint8Array): Uint8Array {
-    const length = this.#heldLength + bytes.length;
-    if (length > this.#held.length) {
-      const grown = new Uint8Array(Math.max(length, 2 * this.#heldLength));
-      grown.set(this.#held.subarray(0, this.#heldLength));
-      this.#held = grown;
-    }
-    this.#held.set(bytes, this.#heldLength);
-    this.#heldLength = length;
-    return this.#held.subarray(0, length);
+    this.#held ??= new StreamBuffer();
+    this.#held.append(bytes);
+    return this.#held.bytes;
   }
 
   // Deciding and dialling.
@@ -194,7 +189,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
   #onAnswer(verdict: Verdict): void {
     this.#question = 0;
     try {
-      this.#follow(verdict, this.#held.subarray(0, this.#heldLength));
+      this.#follow(verdict, this.#held?.bytes ?? NOTHING);
     } catch (error) {
       this.onFault(error);
     }
@@ -208,7 +203,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
 
   /** Keeps what the client has sent, and goes on reading it, while something else is waited for. */
   #keepWaiting(stream: Uint8Array): void {
-    if (this.#heldLength === 0) this.#hold(stream);
+    if (this.#held === null) this.#hold(stream);
     this.#watchClient();
     this.#collect();
   }
@@ -216,7 +211,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
   /** Reads on up to a bound, mostly to hear of a client that leaves. */
   #collect(): void {
     const { scratch } = this.#context.sockets;
-    while (this.#heldLength < PENDING_BYTES_MAX) {
+    while ((this.#held?.length ?? 0) < PENDING_BYTES_MAX) {
       const count = this.#receive();
       if (count === 0) return;
       this.#hold(scratch.bytes.subarray(0, count));
@@ -252,7 +247,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
       return this.#failDial(endpoint, errno);
     }
     this.bytesFromClient = sent;
-    const rest = sent === stream.length ? NOTHING : stream.subarray(sent);
+    const rest = sent === stream.length ? NOTHING : Uint8Array.from(stream.subarray(sent));
     this.#startRelay({ fd, watch: -1, events: READ_EVENTS }, rest);
   }
 
@@ -270,7 +265,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
   dialed(fd: number, watch: number, endpoint: Endpoint): void {
     this.#dial = null;
     this.endpoint = endpoint;
-    this.#startRelay({ fd, watch, events: DIAL_EVENTS }, this.#held.subarray(0, this.#heldLength));
+    this.#startRelay({ fd, watch, events: DIAL_EVENTS }, this.#held?.take() ?? NOTHING);
   }
 
   dialFailed(failure: DialFailure, endpoint: Endpoint): void {
@@ -297,9 +292,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     this.#context.reactor.timers.cancel(this);
     this.dialedAtMs = this.#clock();
     this.#stage = 'relaying';
-    // Bytes in the scratch buffer would not outlive the relay's first receive.
-    const first = rest.length === 0 || rest.buffer === this.#held.buffer ? rest : Uint8Array.from(rest);
-    this.#held = NOTHING;
+    this.#held = null;
     const client = { fd: this.accepted.fd, watch: this.#watch, events: READ_EVENTS };
     const relay = new Relay(this.#context, { client, backend }, this);
     this.#watch = -1;
@@ -310,7 +303,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     relay.up.ended = this.#clientEnded;
     // A watch that is new tells by itself whether there is something to read.
     relay.up.canRead = client.watch !== -1 && this.#canRead;
-    relay.start(first);
+    relay.start(rest);
   }
 
   relayEnded(endReason: EndReason, detail: string | null): void {
@@ -341,7 +334,7 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     this.bytesFromClient = 0;
     if (verdict.answer.kind === 'reset') return this.#close(true);
     this.#stage = 'lingering';
-    this.#held = NOTHING;
+    this.#held = null;
     const { fd } = this.accepted;
     if (verdict.answer.kind === 'alert') sockets.sendBytes(fd, encodeAlert(verdict.answer.description));
     sockets.finish(fd);
@@ -402,9 +395,4 @@ export class LinuxConnection extends WheelTimer implements EventOwner, DialOutco
     else sockets.close(this.accepted.fd);
     host.ended(this, this.#endReason ?? 'client-gone');
   }
-}
-
-/** Whether connect(2) to this endpoint is over when it returns. */
-function isLocal(endpoint: Endpoint): boolean {
-  return endpoint.kind === 'unix' || endpoint.address.startsWith('127.') || endpoint.address === '::1';
 }

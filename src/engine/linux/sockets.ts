@@ -268,3 +268,8 @@ export class Sockets {
 function seconds(ms: number): number {
   return Math.max(1, Math.round(ms / 1000));
 }
+
+/** Whether connect(2) to this endpoint is over when it returns. */
+export function isLocal(endpoint: Endpoint): boolean {
+  return endpoint.kind === 'unix' || endpoint.address.startsWith('127.') || endpoint.address === '::1';
+}

@@ -14,6 +14,7 @@ import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
+import { StreamBuffer } from '../stream-buffer.ts';
 import { dial } from './dial.ts';
 import { Relay } from './relay.ts';
 import { endWasReset, errorCode, resetSocket } from './sockets.ts';
@@ -36,9 +37,7 @@ export class PortableConnection {
   #reader: HelloReader | null = new HelloReader();
   #stage: Stage = 'hello';
   #timer: NodeJS.Timeout | undefined;
-  #stream: Uint8Array = new Uint8Array(0);
-  #streamLength = 0;
-  #streamOwned = false;
+  readonly #stream = new StreamBuffer();
   #clientEnded = false;
   #helloAt = 0;
   #verdictAt = 0;
@@ -100,34 +99,13 @@ export class PortableConnection {
       return;
     }
     if (this.#stage === 'closed') return;
-    this.#keep(chunk);
+    this.#stream.append(chunk);
     if (this.#stage === 'hello') this.#readHello();
-    else if (this.#streamLength > PENDING_BYTES_MAX) this.#socket.pause();
-  }
-
-  /** Appends to the bytes read so far; doubling keeps the total cost linear however small the segments are. */
-  #keep(chunk: Uint8Array): void {
-    const length = this.#streamLength + chunk.length;
-    if (this.#streamLength === 0) {
-      this.#stream = chunk;
-    } else {
-      if (length > this.#stream.length || !this.#streamOwned) {
-        const grown = new Uint8Array(Math.max(length, 2 * this.#streamLength, 4096));
-        grown.set(this.#stream.subarray(0, this.#streamLength));
-        this.#stream = grown;
-        this.#streamOwned = true;
-      }
-      this.#stream.set(chunk, this.#streamLength);
-    }
-    this.#streamLength = length;
-  }
-
-  #received(): Uint8Array {
-    return this.#stream.subarray(0, this.#streamLength);
+    else if (this.#stream.length > PENDING_BYTES_MAX) this.#socket.pause();
   }
 
   #readHello(): void {
-    const result = this.#reader?.read(this.#received());
+    const result = this.#reader?.read(this.#stream.bytes);
     if (result === undefined || result.kind === 'incomplete') return;
     // What it has joined need not live as long as the relay.
     this.#reader = null;
@@ -160,7 +138,7 @@ export class PortableConnection {
   #refuseInvalid(invalid: HelloInvalid): void {
     const { rawName } = invalid;
     if (rawName !== undefined) this.#rawName = loggable(rawName);
-    const protocol = invalid.code === 'not-tls' ? sniffProtocol(this.#received()) : null;
+    const protocol = invalid.code === 'not-tls' ? sniffProtocol(this.#stream.bytes) : null;
     this.#refuse({ kind: 'invalid-hello', invalid, protocol });
   }
 
@@ -205,8 +183,7 @@ export class PortableConnection {
         this.#finish();
       },
     });
-    const first = this.#received();
-    this.#stream = new Uint8Array(0);
+    const first = this.#stream.take();
     this.#relay.start(first, this.#clientEnded);
   }
 

@@ -220,7 +220,7 @@ describe('the reactor', needsKernel, () => {
   test('lets records be sent although work gives way all the time', () => {
     const loaded = loadKernel();
     assert.ok(loaded.ok);
-    const reactor = new Reactor(loaded.kernel, loaded.createArena(64 * 1024));
+    const reactor = new Reactor(loaded.kernel, loaded.createArena(64 * 1024), 0);
     const busy: QueuedWork = {
       onTurn: () => reactor.enqueue(busy),
       onFault: error => {
