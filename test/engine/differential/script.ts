@@ -63,7 +63,7 @@ function describeStep(step: Step): string {
 }
 
 function helloFor(random: Random, name: string): Uint8Array {
-  const padding = random.pick([0, 0, 50, 1_800, 12_000]);
+  const padding = random.pick([0, 0, 50, 1_800, 6_000]);
   const hello = buildClientHello({
     serverName: random.once(4) ? name.toUpperCase() : name,
     extensions: padding === 0 ? [] : [{ type: 21, data: new Uint8Array(padding) }],
