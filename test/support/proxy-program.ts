@@ -23,7 +23,8 @@ const handles = (): number => process.getActiveResourcesInfo().filter(name => na
 
 const counts = { opened: 0, ended: 0, dropped: 0 };
 const input = createInterface({ input: process.stdin });
-// What is opened lazily, is opened now.
+// What is opened lazily, is opened now: the streams that worker threads are given, too.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 await sleep(1);
 const before = { descriptors: descriptors(), handles: handles() };
 
@@ -42,7 +43,8 @@ async function kill(): Promise<void> {
   await Promise.all(proxies.map(proxy => proxy.kill()));
   // Node closes the handles of a thread that has ended in a later turn.
   await sleep(50);
-  say(`left ${descriptors() - before.descriptors} ${handles() - before.handles}`);
+  const names = process.getActiveResourcesInfo().join();
+  say(`left ${descriptors() - before.descriptors} ${handles() - before.handles} ${names}`);
 }
 
 input.on('line', line => {
