@@ -108,7 +108,7 @@ function describeFinds(engine: EngineName): void {
 }
 
 describe('without a byte written by anybody', { concurrency: true }, () => {
-  describe('the linux engine finds', { ...needsKernel, concurrency: true }, () => {
+  describe('the linux engine finds', { ...needsKernel, concurrency: 3 }, () => {
     describeFinds('linux');
 
     test('a backend that has closed wholly, while its client stays open and silent', async t => {
@@ -155,7 +155,7 @@ describe('without a byte written by anybody', { concurrency: true }, () => {
     });
   });
 
-  describe('the portable engine finds', { ...namespaces, concurrency: true }, () => {
+  describe('the portable engine finds', { ...namespaces, concurrency: 3 }, () => {
     describeFinds('portable');
 
     test('a backend that has closed wholly only when its client says something', async t => {

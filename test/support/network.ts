@@ -125,7 +125,7 @@ class PeerProcess implements NetworkPeer {
   async said(pattern: RegExp): Promise<RegExpExecArray> {
     const { stdout, stderr } = this.#running;
     const match = (): RegExpExecArray | null => pattern.exec(stdout());
-    await eventually(`${String(pattern)} is said`, () => match() !== null, 10_000).catch((error: unknown) => {
+    await eventually(`${String(pattern)} is said`, () => match() !== null, 30_000).catch((error: unknown) => {
       throw new Error(`the peer said:\n${stdout()}${stderr()}`, { cause: error });
     });
     return match()!;

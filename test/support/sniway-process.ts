@@ -30,7 +30,7 @@ export async function startSniway(
   const port = (): number => Number(/listening on \S+:([0-9]+)$/m.exec(running.stderr())?.[1] ?? 0);
   let ended = false;
   void running.finished.then(() => (ended = true));
-  await eventually('sniway listens', () => running.stderr().includes('listening on') || ended, 10_000);
+  await eventually('sniway listens', () => running.stderr().includes('listening on') || ended, 30_000);
   if (ended) throw new Error(`sniway ended at once: ${running.stderr()}`);
   const lines = (): readonly string[] => running.stdout().split('\n').slice(0, -1);
   return {
