@@ -41,6 +41,7 @@ export class PipePool extends WheelTimer {
   /** An empty pipe, or null if there is none to be had now. */
   take(): Pipe | null {
     this.#usedAtMs = this.#reactor.now;
+    this.#reactor.noteBulk();
     return this.#idle.pop() ?? this.#open();
   }
 

@@ -113,6 +113,11 @@ export class Reactor {
     this.#queue.push(work);
   }
 
+  /** Bulk traffic gains nothing from polling: its waits are short, but what they wait for is work on another processor. */
+  noteBulk(): void {
+    this.#denseWaits = 0;
+  }
+
   /** Makes `run` return after its current turn. */
   stop(): void {
     this.#stopped = true;
