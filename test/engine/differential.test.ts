@@ -58,7 +58,7 @@ async function outcomeOf(
   task: { seed: number; lane: number },
 ): Promise<Outcome> {
   const script = writeScript(new Random(task.seed), `lane${task.lane}.example.com`);
-  const run = new ScriptRun(t, proxy.port, backends[task.lane]!);
+  const run = new ScriptRun(t, proxy, backends[task.lane]!);
   // Ports are used again and again.
   const earlier = proxy.ended.length;
   try {

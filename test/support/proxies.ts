@@ -12,6 +12,8 @@ export interface TestProxy {
   readonly notices: readonly Notice[];
   /** Connections announced as opened so far. */
   readonly opened: () => number;
+  /** Ports of the clients of those connections, in order. */
+  readonly openedPorts: readonly number[];
   /** The next record that was not handed out before. */
   nextEnd(): Promise<ConnectionEnded>;
 }
@@ -23,8 +25,8 @@ export async function startProxy(t: TestContext, config: Partial<SniwayConfig>):
   const notices: Notice[] = [];
   const waiters: ((record: ConnectionEnded) => void)[] = [];
   let handedOut = 0;
-  let opened = 0;
-  proxy.on('opened', () => opened++);
+  const openedPorts: number[] = [];
+  proxy.on('opened', ({ client }) => openedPorts.push(client.port));
   proxy.on('notice', notice => notices.push(notice));
   proxy.on('ended', record => {
     ended.push(record);
@@ -40,7 +42,8 @@ export async function startProxy(t: TestContext, config: Partial<SniwayConfig>):
     port: first?.port ?? 0,
     ended,
     notices,
-    opened: () => opened,
+    opened: () => openedPorts.length,
+    openedPorts,
     nextEnd() {
       const waiting = ended[handedOut];
       if (waiting !== undefined) {

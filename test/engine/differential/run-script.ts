@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectRawSocket } from '../../support/raw-sockets.ts';
+import { eventually } from '../../support/peers.ts';
+import type { TestProxy } from '../../support/proxies.ts';
 import type { RawListener, RawSocket } from '../../support/raw-sockets.ts';
 import type { PeerName, Script, Step } from './script.ts';
 
@@ -18,13 +20,16 @@ export class ScriptRun {
   readonly #t: TestContext;
   readonly #port: number;
   readonly #listener: RawListener;
+  readonly #isKnown: (clientPort: number) => boolean;
   readonly #seen: string[] = [];
   #client: RawSocket | null = null;
   #backend: RawSocket | null = null;
 
-  constructor(t: TestContext, port: number, listener: RawListener) {
+  constructor(t: TestContext, proxy: TestProxy, listener: RawListener) {
     this.#t = t;
-    this.#port = port;
+    this.#port = proxy.port;
+    const earlier = proxy.openedPorts.length;
+    this.#isKnown = port => proxy.openedPorts.includes(port, earlier);
     this.#listener = listener;
   }
 
@@ -71,6 +76,8 @@ export class ScriptRun {
       case 'pause':
         await sleep(step.ms);
         return;
+      case 'be-known':
+        return await eventually('the proxy knows the client', () => this.#isKnown(this.clientPort), 10_000);
       case 'finish':
         this.#peer(step.who).finish();
         return await this.#expect(other(step.who), 1);

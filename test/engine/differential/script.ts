@@ -19,6 +19,8 @@ export type Step =
       readonly fill: number;
       readonly stallMs: number;
     }
+  /** Waits until the proxy has accepted the client: of one that left before, Node could not tell the address. */
+  | { readonly kind: 'be-known' }
   | { readonly kind: 'pause'; readonly ms: number }
   /** Sends its end of file, which the other side gets to see. */
   | { readonly kind: 'finish'; readonly who: PeerName }
@@ -144,7 +146,7 @@ function leavingScript(random: Random, name: string): Script {
   const how = random.pick(['close', 'reset'] as const);
   const steps: Step[] = [
     { kind: 'hello', segments: part.length === 0 ? [] : cut(random, part) },
-    { kind: 'pause', ms: 20 },
+    part.length === 0 ? { kind: 'pause', ms: 20 } : { kind: 'be-known' },
     { kind: 'leave', how },
   ];
   return { ...tell(steps, true), unseen: part.length === 0 && how === 'reset' };
