@@ -23,10 +23,11 @@ import { nginx } from './rivals/nginx.ts';
 import { startContender } from './rivals/run-contender.ts';
 import type { Running, StartPlan } from './rivals/run-contender.ts';
 import { sniproxy } from './rivals/sniproxy.ts';
-import { sniwayLinux, sniwayPortable } from './rivals/sniway.ts';
+import { sniwayLinux, sniwayLinux2, sniwayPortable } from './rivals/sniway.ts';
 
 const CONTENDERS: readonly Contender[] = [
   sniwayLinux,
+  sniwayLinux2,
   sniwayPortable,
   haproxy,
   haproxyTuned,
