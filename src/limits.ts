@@ -62,7 +62,7 @@ export const WORKERS_MAX = 256;
  * Milliseconds a worker polls before it sleeps while events follow each other closely: about what it takes to put a
  * thread to sleep and to wake it up.
  */
-export const SPIN_MS = 0.05;
+export const SPIN_MS = 0.1;
 /** Bytes one receive of the linux engine asks for; a direction that fills them is bulk traffic. */
 export const SCRATCH_BYTES = 64 * 1024;
 /** The same for bulk traffic that has no pipe to be spliced through. */

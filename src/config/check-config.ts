@@ -1,5 +1,5 @@
 /** A configuration as a person writes it becomes a checked one, or a list of all that is wrong with it. */
-import { availableParallelism, networkInterfaces } from 'node:os';
+import { availableParallelism, cpus, networkInterfaces } from 'node:os';
 import type { ListenTarget, TcpSettings } from '../engine/engine.ts';
 import { ConfigError, SniwayError } from '../errors.ts';
 import type { ConfigProblem } from '../errors.ts';
@@ -145,7 +145,7 @@ function fillIn(
     tcp: readTcp(asObject(tcp)),
     workers: typeof workers === 'number' ? workers : Math.min(availableParallelism(), WORKERS_MAX),
     // With a single processor, the one who is waited for could not run meanwhile.
-    spin: typeof spin === 'boolean' ? spin : availableParallelism() > 1,
+    spin: typeof spin === 'boolean' ? spin : cpus().length > 1,
     engine: engine === 'portable' || engine === 'linux' ? engine : 'auto',
   };
 }

@@ -38,7 +38,7 @@ export interface SniwayConfig {
   /** Threads that move bytes, on the linux engine only. Default: one for each processor. */
   readonly workers?: number | undefined;
   /**
-   * Whether workers poll for up to 50 microseconds before they sleep, while traffic is dense: a fifth off each round
+   * Whether workers poll for up to 100 microseconds before they sleep, while traffic is dense: a fifth off each round
    * trip, for processor time that would be idle otherwise. Linux engine only. Default: where there is more than one
    * processor.
    */
