@@ -35,7 +35,6 @@ function exitAll(): void {
 
 export class WorkerHandle {
   readonly counters: WorkerCounters;
-  readonly startedAtMs = performance.now();
   readonly #thread: Worker;
   readonly #port: MessagePort;
   readonly #wake: () => void;
