@@ -2,25 +2,46 @@
  * The one path that decides: hello -> route -> backend -> addresses -> verdict. Pure as far as it goes; what it cannot
  * know without waiting is handed back as a question, which {@link settle} answers.
  */
-import { formatBackend } from './backends/backend-address.ts';
-import type { Backend } from './backends/backend-address.ts';
 import { GuardRefusal } from './backends/address-guard.ts';
 import type { AddressGuard } from './backends/address-guard.ts';
+import type { Backend } from './backends/backend-address.ts';
+import { candidatesOf } from './backends/dial-order.ts';
+import type { PlainBackend } from './backends/plain-pool.ts';
+import { knownCandidates, literalEndpoint } from './backends/pool.ts';
+import type { PoolFacts } from './backends/pool.ts';
 import { ResolveError } from './backends/resolver.ts';
 import type { Resolver } from './backends/resolver.ts';
-import { DIAL_ADDRESSES_MAX } from './limits.ts';
+import type { Live } from './live.ts';
 import type { Policies, Snapshot, SnapshotRoute } from './snapshot.ts';
-import type { Answer, Endpoint, Refusal, RejectVerdict, Verdict } from './verdict.ts';
+import type {
+  Answer,
+  Candidate,
+  Endpoint,
+  ProxyOut,
+  Refusal,
+  RejectVerdict,
+  RelayOptions,
+  Verdict,
+} from './verdict.ts';
 import type { ClientHello } from './wire/client-hello.ts';
+import type { PeerAddress } from './wire/peer-address.ts';
+
+/** A backend of a question, with the name to look up where it is known by one. */
+export interface AskedBackend {
+  readonly id: number;
+  readonly proxy: ProxyOut | null;
+  readonly target: Exclude<Backend, { kind: 'server-name' }>;
+  /** The name was chosen by the client, so that every address must pass the guard. */
+  readonly fromClient: boolean;
+}
 
 /** A verdict that waits for the addresses of a name. Plain data: a worker thread can ask the main thread. */
 export interface NameQuestion {
   readonly kind: 'resolve';
   readonly route: string;
-  readonly host: string;
-  readonly port: number;
-  /** The name was chosen by the client, so that every address must pass the guard. */
-  readonly fromClient: boolean;
+  /** In the order to try them; the first one is known by a name that has to be looked up. */
+  readonly backends: readonly AskedBackend[];
+  readonly options: RelayOptions;
 }
 
 export type Decision = Verdict | NameQuestion;
@@ -29,6 +50,12 @@ export type Decision = Verdict | NameQuestion;
 export interface HelloFacts {
   readonly serverName: ClientHello['serverName'];
   readonly alpnProtocols: readonly string[];
+}
+
+/** What decisions are made from. */
+export interface Decider {
+  readonly snapshot: Snapshot;
+  readonly live: Live;
 }
 
 /** What a question is settled with. */
@@ -40,8 +67,8 @@ export interface SettleContext {
   readonly timeoutMs: number;
 }
 
-/** Decides at once whatever the snapshot alone can decide. */
-export function decide(hello: HelloFacts, snapshot: Snapshot): Decision {
+/** Decides at once whatever can be decided without a look-up. */
+export function decide(hello: HelloFacts, client: PeerAddress, { snapshot, live }: Decider): Decision {
   const name = hello.serverName;
   if (name === null) return reject('no-sni', snapshot.policies.noSni);
   const index = snapshot.table.match(name, hello);
@@ -56,30 +83,52 @@ export function decide(hello: HelloFacts, snapshot: Snapshot): Decision {
       detail: null,
     };
   }
-  return route.verdict ?? askFor(route, route.action.backend, name);
+  return route.verdict ?? choose(route, name, { client, live });
 }
 
-/** Answers a question: resolves the name and lets the guard choose among its addresses. Never rejects. */
+/**
+ * Answers a question: resolves the name of the first backend and lets the guard choose among its addresses; the next
+ * ones are looked up only where that fails. Never rejects.
+ */
 export async function settle(question: NameQuestion, context: SettleContext): Promise<Verdict> {
-  try {
-    const found = await context.resolver.resolve(question.host, context.timeoutMs);
-    const endpoints = found.map((entry): Endpoint => ({ kind: 'tcp', ...entry, port: question.port }));
-    const allowed = context.guard.filter(endpoints, question.fromClient);
-    return { kind: 'relay', route: question.route, endpoints: allowed.slice(0, DIAL_ADDRESSES_MAX) };
-  } catch (error) {
-    const answer = context.policies.dialFailed;
-    if (error instanceof GuardRefusal) {
-      return {
-        kind: 'reject',
-        endReason: 'guard-refused',
-        answer,
-        route: question.route,
-        detail: error.message,
-      };
+  const { route, backends, options } = question;
+  let failure: RejectVerdict | null = null;
+  for (const [index, backend] of backends.entries()) {
+    try {
+      const first = await resolveBackend(backend, context);
+      const others = backends.slice(index + 1).flatMap(other => readyCandidates(other, context));
+      return { kind: 'relay', route, candidates: [...first, ...others], options };
+    } catch (error) {
+      failure ??= resolveFailure(error, route, context.policies);
     }
-    const detail = error instanceof ResolveError ? error.message : String(error);
-    return { kind: 'reject', endReason: 'dns-failed', answer, route: question.route, detail };
   }
+  return failure ?? resolveFailure(new Error('no backend'), route, context.policies);
+}
+
+async function resolveBackend(backend: AskedBackend, context: SettleContext): Promise<readonly Candidate[]> {
+  const { target, fromClient } = backend;
+  if (target.kind !== 'host') return readyCandidates(backend, context);
+  const found = await context.resolver.resolve(target.host, context.timeoutMs);
+  const endpoints = found.map((entry): Endpoint => ({ kind: 'tcp', ...entry, port: target.port }));
+  return candidatesOf(backend, context.guard.filter(endpoints, fromClient));
+}
+
+/** The candidates of a backend that needs no look-up, or none. */
+function readyCandidates(backend: AskedBackend, _context: SettleContext): readonly Candidate[] {
+  const endpoint = literalEndpoint(backend.target);
+  return endpoint === null ? [] : candidatesOf(backend, [endpoint]);
+}
+
+function resolveFailure(error: unknown, route: string, policies: Policies): RejectVerdict {
+  const refused = error instanceof GuardRefusal;
+  const known = refused || error instanceof ResolveError;
+  return {
+    kind: 'reject',
+    endReason: refused ? 'guard-refused' : 'dns-failed',
+    answer: policies.dialFailed,
+    route,
+    detail: known ? error.message : String(error),
+  };
 }
 
 /** What a client that never got to a route sees, by the policy for its kind of failure. */
@@ -106,11 +155,28 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
   }
 }
 
-function askFor(route: SnapshotRoute, backend: Backend, name: string): NameQuestion {
-  const ask = { kind: 'resolve', route: route.name } as const;
-  if (backend.kind === 'server-name') return { ...ask, host: name, port: backend.port, fromClient: true };
-  if (backend.kind === 'host') return { ...ask, host: backend.host, port: backend.port, fromClient: false };
-  throw new Error(`no verdict for ${formatBackend(backend)}`);
+interface Choice {
+  readonly client: PeerAddress;
+  readonly live: Live;
+}
+
+/** A verdict where the addresses of the first backend are known; other backends are left out while theirs are not. */
+function choose(route: SnapshotRoute, serverName: string, { client, live }: Choice): Decision {
+  const { pool, name, options } = route;
+  if (pool === null) throw new Error(`route ${name} has no backends`);
+  const facts: PoolFacts = { client, serverName, ...live };
+  const order = pool.order(facts);
+  const known = order.map(backend => knownCandidates(backend, facts));
+  if (known[0] !== null) {
+    return { kind: 'relay', route: name, candidates: known.flatMap(found => found ?? []), options };
+  }
+  const backends = order.map(backend => askFor(backend, serverName));
+  return { kind: 'resolve', route: name, backends, options };
+}
+
+function askFor({ id, proxy, backend }: PlainBackend, serverName: string): AskedBackend {
+  if (backend.kind !== 'server-name') return { id, proxy, target: backend, fromClient: false };
+  return { id, proxy, target: { kind: 'host', host: serverName, port: backend.port }, fromClient: true };
 }
 
 function reject(

@@ -67,6 +67,8 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly route: string | null;
   /** The address dialled last (`10.0.0.5:443`, `[::1]:443`, `unix:/path`); null if none was. */
   readonly backend: string | null;
+  /** Addresses that were dialled, or passed over because their backend was at its limit; 0 without a relay. */
+  readonly attempts: number;
   /** Milliseconds from accept to the complete hello; null if it never was. */
   readonly helloMs: number | null;
   /** Milliseconds from the complete hello to a verdict (name look-up included); null without a verdict. */

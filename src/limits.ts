@@ -26,6 +26,8 @@ export const HELLO_TIMEOUT_MS = 5_000;
 export const DIAL_TIMEOUT_MS = 5_000;
 /** Milliseconds between two attempts of one dial race (RFC 8305 section 5, Connection Attempt Delay). */
 export const DIAL_ATTEMPT_DELAY_MS = 250;
+/** Milliseconds until another backend is dialled beside one that does not answer: a SYN lost once is sent again by then. */
+export const DIAL_BACKEND_DELAY_MS = 1_000;
 /** Addresses of one backend that one dial tries. */
 export const DIAL_ADDRESSES_MAX = 16;
 /** Milliseconds that running connections get to end by themselves at shutdown. */

@@ -2,13 +2,14 @@
 import { EventEmitter } from 'node:events';
 import { createAddressGuard } from './backends/address-guard.ts';
 import type { AddressGuard } from './backends/address-guard.ts';
+import { literalEndpoint } from './backends/pool.ts';
 import { createResolver } from './backends/resolver.ts';
 import type { Resolver } from './backends/resolver.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
 import { decide, decideRefusal, settle } from './decide.ts';
-import type { NameQuestion, SettleContext } from './decide.ts';
+import type { Decider, NameQuestion, SettleContext } from './decide.ts';
 import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
@@ -16,8 +17,9 @@ import { ConfigError, SniwayError, describeProblem } from './errors.ts';
 import type { ConfigProblem } from './errors.ts';
 import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './events.ts';
 import { DURATION_MS_MAX } from './limits.ts';
+import { createSharedMemory, openLive } from './live.ts';
 import { createSnapshot } from './snapshot.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { BackendOutcome } from './verdict.ts';
 
 /**
  * Events of a proxy with their arguments. An exception in a listener, or a rejection of an asynchronous one, is
@@ -85,7 +87,7 @@ export function createCheckedProxy(config: CheckedConfig): SniProxy {
 class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, EngineHost {
   readonly #config: CheckedConfig;
   readonly #warnings: readonly ConfigProblem[];
-  readonly #snapshot: Snapshot;
+  readonly #decider: Decider;
   readonly #selected: SelectedEngine;
   readonly #engine: Engine;
   readonly #guard: AddressGuard;
@@ -99,7 +101,8 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     super({ captureRejections: true });
     this.#config = config;
     this.#warnings = warnings;
-    this.#snapshot = createSnapshot(config);
+    const shared = createSharedMemory(config, config.workers);
+    this.#decider = { snapshot: createSnapshot(config), live: openLive(config, shared, 0) };
     this.#selected = selectEngine(config.engine);
     this.#guard = createAddressGuard({ ...config, ownListeners: () => this.#addresses });
     this.#settleContext = {
@@ -108,7 +111,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
       policies: config.policies,
       timeoutMs: config.dialTimeoutMs,
     };
-    this.#engine = this.#selected.create(this, { ...config, plain: config });
+    this.#engine = this.#selected.create(this, { ...config, plain: config, shared });
     this.#followInterest();
   }
 
@@ -165,8 +168,8 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   // What the engine asks and tells.
 
-  decide(hello: Parameters<EngineHost['decide']>[0]): ReturnType<EngineHost['decide']> {
-    const decision = decide(hello, this.#snapshot);
+  decide(...[hello, client]: Parameters<EngineHost['decide']>): ReturnType<EngineHost['decide']> {
+    const decision = decide(hello, client, this.#decider);
     return decision.kind === 'resolve' ? this.settle(decision) : decision;
   }
 
@@ -176,6 +179,20 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   refuse(refusal: Parameters<EngineHost['refuse']>[0]): ReturnType<EngineHost['refuse']> {
     return decideRefusal(refusal, this.#config.policies);
+  }
+
+  takeBackend(backend: number): boolean {
+    return this.#decider.live.ledger.take(backend);
+  }
+
+  leaveBackend(backend: number, outcome: BackendOutcome): void {
+    this.#decider.live.ledger.leave(backend, outcome);
+  }
+
+  backendAnswered(_backend: number): void {}
+
+  workerDied(worker: number): void {
+    this.#decider.live.ledger.giveBack(worker);
   }
 
   get interest(): RecordInterest {
@@ -238,10 +255,11 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   /** Addresses that only binding made known (port 0, inherited sockets) may turn a backend into a loop. */
   #findLoops(): readonly ConfigProblem[] {
-    return this.#snapshot.routes.flatMap(route =>
-      (route.verdict?.kind === 'relay' ? route.verdict.endpoints : []).flatMap(endpoint => {
-        const reason = this.#guard.refusal(endpoint, false);
-        const message = `the backend of route '${route.name}' would loop: ${reason}`;
+    return this.#decider.snapshot.routes.flatMap(({ name, action }) =>
+      (action.kind === 'relay' ? action.pool.backends : []).flatMap(({ backend }) => {
+        const endpoint = literalEndpoint(backend);
+        const reason = endpoint === null ? null : this.#guard.refusal(endpoint, false);
+        const message = `the backend of route '${name}' would loop: ${reason}`;
         return reason === null ? [] : [{ path: ['routes'], message, severity: 'error' as const }];
       }),
     );

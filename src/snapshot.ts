@@ -2,16 +2,17 @@
  * A checked, plain configuration (it can be cloned to a worker thread) becomes an immutable snapshot that decisions
  * are made from. Whatever changes arrives as a new snapshot.
  */
-import type { Backend } from './backends/backend-address.ts';
+import { candidatesOf } from './backends/dial-order.ts';
+import type { PlainPool } from './backends/plain-pool.ts';
+import { Pool, literalEndpoint } from './backends/pool.ts';
 import { SniwayError } from './errors.ts';
 import { createRouteTable } from './routing/route-table.ts';
 import type { RouteTable } from './routing/route-table.ts';
-import type { Answer, Endpoint, Verdict } from './verdict.ts';
+import type { Answer, Endpoint, RelayOptions, RelayVerdict } from './verdict.ts';
 
 /** What one route does with the connections it matches. */
 export type RouteAction =
-  | { readonly kind: 'relay'; readonly backend: Backend }
-  | { readonly kind: 'reject'; readonly answer: Answer };
+  { readonly kind: 'relay'; readonly pool: PlainPool } | { readonly kind: 'reject'; readonly answer: Answer };
 
 export interface PlainRoute {
   /** Shown in logs and labels: the `name` given, else its first pattern. Unique. */
@@ -49,8 +50,11 @@ export interface PlainConfig {
 export interface SnapshotRoute {
   readonly name: string;
   readonly action: RouteAction;
-  /** The verdict itself where it is the same for every client (an address needs no look-up); else null. */
-  readonly verdict: Verdict | null;
+  /** The verdict itself where it is the same for every client (one backend that needs no look-up); else null. */
+  readonly verdict: RelayVerdict | null;
+  /** Where a route relays; it remembers whose turn it is, and nothing else of it changes. */
+  readonly pool: Pool | null;
+  readonly options: RelayOptions;
 }
 
 /** Immutable; replaced as a whole, never changed. */
@@ -68,19 +72,23 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
   const { table, problems } = createRouteTable(plain.routes);
   const fault = problems.find(problem => problem.severity === 'error');
   if (fault !== undefined) throw new SniwayError('ERR_INVARIANT', `unchecked routes: ${fault.message}`);
-  const routes = plain.routes.map(({ name, action }) => ({
-    name,
-    action,
-    verdict: action.kind === 'relay' ? fixedVerdict(name, action.backend) : null,
-  }));
-  return { routes, policies: plain.policies, table };
+  return { routes: plain.routes.map(createRoute), policies: plain.policies, table };
 }
 
-function fixedVerdict(route: string, backend: Backend): Verdict | null {
-  if (backend.kind === 'host' || backend.kind === 'server-name') return null;
-  const endpoint: Endpoint =
-    backend.kind === 'unix'
-      ? backend
-      : { kind: 'tcp', address: backend.address, port: backend.port, family: backend.family };
-  return { kind: 'relay', route, endpoints: [endpoint] };
+function createRoute({ name, action }: PlainRoute): SnapshotRoute {
+  if (action.kind === 'reject') return { name, action, verdict: null, pool: null, options: { retry: false } };
+  const { backends, retry } = action.pool;
+  const options = { retry: retry > 0 && backends.length > 1 };
+  const endpoint = fixedEndpoint(action.pool);
+  const verdict: RelayVerdict | null =
+    endpoint === null
+      ? null
+      : { kind: 'relay', route: name, candidates: candidatesOf(backends[0]!, [endpoint]), options };
+  return { name, action, verdict, pool: verdict === null ? new Pool(action.pool) : null, options };
+}
+
+/** The address of a pool that has only this one, whatever happens. */
+function fixedEndpoint({ backends }: PlainPool): Endpoint | null {
+  const backend = backends[0]?.backend;
+  return backends.length > 1 || backend === undefined ? null : literalEndpoint(backend);
 }

@@ -13,12 +13,43 @@ export type Answer =
   | { readonly kind: 'close' }
   | { readonly kind: 'reset' };
 
+/** The PROXY protocol header that a backend is sent before anything else. */
+export interface ProxyOut {
+  readonly version: 1 | 2;
+}
+
+/** One address that a connection may be relayed to. */
+export interface Candidate {
+  readonly endpoint: Endpoint;
+  /** Number of its backend where connections to it are counted (`takeBackend`), else -1. */
+  readonly backend: number;
+  readonly proxy: ProxyOut | null;
+  /** Milliseconds from dialling it until the next candidate is dialled beside it; after a failure it is at once. */
+  readonly delayMs: number;
+}
+
+/** How a relay is carried out. */
+export interface RelayOptions {
+  /**
+   * The client's bytes are kept until the backend's first one: a backend that goes before it is replaced by the next
+   * candidate.
+   */
+  readonly retry: boolean;
+}
+
 export interface RelayVerdict {
   readonly kind: 'relay';
   readonly route: string;
-  /** Addresses in the order to try them; at least one. */
-  readonly endpoints: readonly Endpoint[];
+  /** In the order to try them; at least one. Those of one backend stand together. */
+  readonly candidates: readonly Candidate[];
+  readonly options: RelayOptions;
 }
+
+/**
+ * What became of a backend that was taken: `failed` to connect, `lost` before its first byte, `ended` well as far as
+ * it is concerned, or `unused` because another was faster or the client left.
+ */
+export type BackendOutcome = 'failed' | 'lost' | 'ended' | 'unused';
 
 export interface RejectVerdict {
   readonly kind: 'reject';

@@ -40,6 +40,7 @@ const UNIT_OF_FILE: Readonly<Record<string, string>> = {
   'events.ts': 'base',
   'verdict.ts': 'verdict',
   'decide.ts': 'decide',
+  'live.ts': 'decide',
   'snapshot.ts': 'decide',
   'proxy.ts': 'proxy',
   'index.ts': 'index',

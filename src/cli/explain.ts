@@ -8,13 +8,14 @@ import type { ResolvedAddress, Resolver } from '../backends/resolver.ts';
 import type { CheckedConfig } from '../config/check-config.ts';
 import { escapeControls, quote } from '../config/plain-text.ts';
 import { decide, settle } from '../decide.ts';
-import type { HelloFacts, NameQuestion } from '../decide.ts';
-import { DIAL_ADDRESSES_MAX } from '../limits.ts';
+import type { Decider, HelloFacts } from '../decide.ts';
+import { createSharedMemory, openLive } from '../live.ts';
 import type { RouteCandidate } from '../routing/route-table.ts';
 import { createSnapshot } from '../snapshot.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { Answer, Endpoint, Verdict } from '../verdict.ts';
 import { parseConfigName, parseServerName } from '../wire/host-name.ts';
+import { UNIX_PEER } from '../wire/peer-address.ts';
 import { alertName } from '../wire/tls-alert.ts';
 import type { ConfigFlags } from './config-flags.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
@@ -40,10 +41,11 @@ export async function explainName(
   const hello: HelloFacts = { serverName: readName(name), alpnProtocols: alpn };
   const { config, warnings } = await loadCommandConfig(flags, { listenDefault: LISTEN_DEFAULT });
   const snapshot = createSnapshot(config);
+  const live = openLive(config, createSharedMemory(config, 1), 0);
   const lines = [
     ...describeClient(name, hello),
     ...describeRoutes(hello, snapshot),
-    ...(await describeDecision(hello, { config, snapshot })),
+    ...(await describeDecision(hello, { config, snapshot, live })),
   ];
   const body = lines.map(([word, text]) => `${word.padEnd(WORD_WIDTH)}${text}\n`).join('');
   return warnings === '' ? body : `${warnings}\n${body}`;
@@ -97,23 +99,31 @@ function describeOutcome({ outcome }: RouteCandidate): string {
     : 'comes after the one that takes it';
 }
 
-interface Decider {
+interface Explained extends Decider {
   readonly config: CheckedConfig;
-  readonly snapshot: Snapshot;
 }
 
-async function describeDecision(hello: HelloFacts, { config, snapshot }: Decider): Promise<Line[]> {
-  const decision = decide(hello, snapshot);
+async function describeDecision(hello: HelloFacts, { config, snapshot, live }: Explained): Promise<Line[]> {
+  const decision = decide(hello, UNIX_PEER, { snapshot, live });
   const action = snapshot.routes.find(({ name }) => 'route' in decision && name === decision.route)?.action;
   const backend: Line[] =
-    action?.kind === 'relay' ? [['backend', escapeControls(formatBackend(action.backend))]] : [];
+    action?.kind === 'relay'
+      ? action.pool.backends.map(entry => ['backend', escapeControls(formatBackend(entry.backend))])
+      : [];
   if (decision.kind !== 'resolve') return [...backend, ...describeVerdict(decision)];
   const guard = createAddressGuard({ ...config, ownListeners: () => ownListeners(config) });
   const recorder = recordAddresses(createResolver());
   const { policies, dialTimeoutMs: timeoutMs } = config;
   const verdict = await settle(decision, { resolver: recorder.resolver, guard, policies, timeoutMs });
-  const addresses = describeAddresses(recorder.found(), decision, guard);
-  return [...backend, ['look-up', escapeControls(decision.host)], ...addresses, ...describeVerdict(verdict)];
+  const asked = decision.backends[0]!;
+  const lookUp: Line[] =
+    asked.target.kind === 'host'
+      ? [
+          ['look-up', escapeControls(asked.target.host)],
+          ...describeAddresses(recorder.found(), { ...asked.target, fromClient: asked.fromClient }, guard),
+        ]
+      : [];
+  return [...backend, ...lookUp, ...describeVerdict(verdict)];
 }
 
 function ownListeners({ listen }: CheckedConfig): { address: string; port: number }[] {
@@ -144,7 +154,7 @@ function recordAddresses(resolver: Resolver): Recorder {
 /** Each address that was found, with the reason if the guard refuses it. */
 function describeAddresses(
   found: readonly ResolvedAddress[],
-  { port, fromClient }: NameQuestion,
+  { port, fromClient }: { readonly port: number; readonly fromClient: boolean },
   guard: AddressGuard,
 ): Line[] {
   return found.map((entry): Line => {
@@ -156,7 +166,7 @@ function describeAddresses(
 
 function describeVerdict(verdict: Verdict): Line[] {
   if (verdict.kind === 'relay') {
-    const dialled = verdict.endpoints.slice(0, DIAL_ADDRESSES_MAX).map(formatEndpoint);
+    const dialled = verdict.candidates.map(({ endpoint }) => formatEndpoint(endpoint));
     return [['dials', dialled.join(', ')]];
   }
   const detail = verdict.detail === null ? '' : ` (${escapeControls(verdict.detail)})`;

@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { ConfigError } from '../errors.ts';
 import { CONFIG_PROBLEMS_MAX } from '../limits.ts';
+import type { Backend } from '../backends/backend-address.ts';
 import { createSnapshot } from '../snapshot.ts';
+import type { RouteAction } from '../snapshot.ts';
 import type { CheckedConfig } from './check-config.ts';
 import { checkConfig, inspectConfig } from './check-config.ts';
 import type { SniwayConfig } from './sniway-config.ts';
@@ -40,7 +42,7 @@ const CHECKED: CheckedConfig = {
       name: 'api',
       patterns: ['*.example.com', 'api.example.org'],
       alpn: ['acme-tls/1'],
-      action: { kind: 'relay', backend: { kind: 'ip', address: '10.0.0.5', port: 443, family: 4 } },
+      action: relayTo({ kind: 'ip', address: '10.0.0.5', port: 443, family: 4 }),
     },
     {
       name: 'old.example.com',
@@ -52,13 +54,13 @@ const CHECKED: CheckedConfig = {
       name: '**.internal.example.com',
       patterns: ['**.internal.example.com'],
       alpn: [],
-      action: { kind: 'relay', backend: { kind: 'server-name', port: 443 } },
+      action: relayTo({ kind: 'server-name', port: 443 }),
     },
     {
       name: '**.lan.example.org',
       patterns: ['**.lan.example.org'],
       alpn: [],
-      action: { kind: 'relay', backend: { kind: 'server-name', port: 8443 } },
+      action: relayTo({ kind: 'server-name', port: 8443 }),
     },
   ],
   policies: {
@@ -79,6 +81,12 @@ const CHECKED: CheckedConfig = {
   spin: false,
   engine: 'portable',
 };
+
+/** The action of a route with a single backend. */
+function relayTo(backend: Backend): RouteAction {
+  const only = { id: -1, backend, weight: 1, backup: false, maxConnections: 0, proxy: null };
+  return { kind: 'relay', pool: { backends: [only], balance: 'round-robin', retry: 0 } };
+}
 
 const ROUTE = { match: 'a.example.com', backend: '10.0.0.5:443' };
 
@@ -101,7 +109,7 @@ test('checkConfig() fills in every default', () => {
         name: 'a.example.com',
         patterns: ['a.example.com'],
         alpn: [],
-        action: { kind: 'relay', backend: { kind: 'ip', address: '10.0.0.5', port: 443, family: 4 } },
+        action: relayTo({ kind: 'ip', address: '10.0.0.5', port: 443, family: 4 }),
       },
     ],
     policies: {

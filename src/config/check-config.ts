@@ -118,7 +118,8 @@ function findLoops(drafts: readonly RouteDraft[], listeners: readonly ListenTarg
     ownAddresses.map(({ address }) => address),
   );
   return drafts.flatMap(({ action, path }) => {
-    const own = action?.kind === 'relay' ? search(action.backend) : null;
+    const backends = action?.kind === 'relay' ? action.pool.backends : [];
+    const own = backends.map(({ backend }) => search(backend)).find(found => found !== null) ?? null;
     if (own === null) return [];
     const message = `this is Sniway's own listener ${formatListenTarget(own)}: connections would go in circles`;
     return [errorAt([...path, 'backend'], message)];

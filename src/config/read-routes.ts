@@ -1,5 +1,7 @@
 /** Routes and suffixes of a configuration, each by itself. */
 import { parseBackend } from '../backends/backend-address.ts';
+import type { Backend } from '../backends/backend-address.ts';
+import type { PlainPool } from '../backends/plain-pool.ts';
 import { isBounded, parsePattern } from '../routing/pattern.ts';
 import type { RouteAction } from '../snapshot.ts';
 import { findAnswer } from './answer.ts';
@@ -38,7 +40,7 @@ export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
       name: null,
       patterns: [{ text: parsed.pattern, path }],
       alpn: [],
-      action: { kind: 'relay', backend: { kind: 'server-name', port: parsed.port } },
+      action: { kind: 'relay', pool: poolOfOne({ kind: 'server-name', port: parsed.port }) },
     });
   }
   return drafts;
@@ -63,10 +65,16 @@ function readRoute(
 function readAction(route: Readonly<Record<string, unknown>>): RouteAction | null {
   if (typeof route.backend === 'string') {
     const parsed = parseBackend(route.backend);
-    return parsed.ok ? { kind: 'relay', backend: parsed.backend } : null;
+    return parsed.ok ? { kind: 'relay', pool: poolOfOne(parsed.backend) } : null;
   }
   const answer = typeof route.reject === 'string' ? findAnswer(route.reject) : null;
   return answer === null ? null : { kind: 'reject', answer };
+}
+
+/** The pool of a route with a single backend. */
+function poolOfOne(backend: Backend): PlainPool {
+  const only = { id: -1, backend, weight: 1, backup: false, maxConnections: 0, proxy: null };
+  return { backends: [only], balance: 'round-robin', retry: 0 };
 }
 
 function findActionProblems(route: Readonly<Record<string, unknown>>, path: ProblemPath): Finding[] {
@@ -87,7 +95,8 @@ function findActionProblems(route: Readonly<Record<string, unknown>>, path: Prob
 
 /** `{sni}` lets the client choose where to go: the pattern must say within which names. */
 function findUnboundedNames({ action, patterns }: RouteDraft): Finding[] {
-  if (action?.kind !== 'relay' || action.backend.kind !== 'server-name') return [];
+  if (action?.kind !== 'relay') return [];
+  if (!action.pool.backends.some(({ backend }) => backend.kind === 'server-name')) return [];
   return patterns.flatMap(({ text, path }) => {
     const parsed = parsePattern(text);
     if (!parsed.ok || isBounded(parsed.pattern)) return [];

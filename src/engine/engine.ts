@@ -2,11 +2,13 @@
  * The contract between an engine, which moves bytes, and the one path that decides. An engine knows sockets and
  * hellos; it does not know routes, pools or configuration.
  */
-import type { BoundAddress, ClientAddress, ConnectionEnded, ConnectionOpened, Notice } from '../events.ts';
+import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from '../events.ts';
 import type { NameQuestion } from '../decide.ts';
+import type { SharedMemory } from '../live.ts';
 import type { PlainConfig } from '../snapshot.ts';
-import type { Refusal, RejectVerdict, Verdict } from '../verdict.ts';
+import type { BackendOutcome, Endpoint, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
+import type { PeerAddress } from '../wire/peer-address.ts';
 
 /** Where to listen. Port 0 lets the kernel choose. `fd` is a listening socket this process inherited. */
 export type ListenTarget =
@@ -23,11 +25,22 @@ export interface EngineHost {
    * Called once for each complete hello. `hello` views memory that the engine reuses: it may be read only until the
    * call returns or, if it returns a promise, until that settles. A verdict for a client gone meanwhile is dropped.
    */
-  decide(hello: ClientHello, client: ClientAddress): Verdict | Promise<Verdict>;
+  decide(hello: ClientHello, client: PeerAddress): Verdict | Promise<Verdict>;
   /** Answers what a worker thread could not decide alone; never rejects. */
   settle(question: NameQuestion): Promise<Verdict>;
   /** Called when a connection ends before or without a relay; says what the client gets to see. */
   refuse(refusal: Refusal): RejectVerdict;
+  /**
+   * Called before a candidate whose `backend` is not -1 is dialled; false: it is at its limit, and the next one is
+   * tried at once. Each one taken is given back by exactly one `leaveBackend`.
+   */
+  takeBackend(backend: number): boolean;
+  /** Called once the socket of a backend that was taken is closed, or when connecting to it has failed. */
+  leaveBackend(backend: number, outcome: BackendOutcome): void;
+  /** Called with a backend that was taken when its first byte has come. */
+  backendAnswered(backend: number): void;
+  /** Called when a worker thread has died with its connections: what it had taken counts no more. */
+  workerDied(worker: number): void;
   /** Called when a connection was accepted. */
   opened(connection: ConnectionOpened): void;
   /** Called exactly once for each connection announced by `opened`, when both its sockets are closed. */
@@ -35,6 +48,13 @@ export interface EngineHost {
   notice(notice: Notice): void;
   /** Engines may spare themselves the calls of `opened` and `ended` that nobody wants. */
   readonly interest: RecordInterest;
+}
+
+/** Where one host name and port lead; no endpoints: nothing is known of it any more. */
+export interface HostAddresses {
+  readonly host: string;
+  readonly port: number;
+  readonly endpoints: readonly Endpoint[];
 }
 
 /** How the kernel finds out that a peer's network is gone (tcp(7)). */
@@ -58,6 +78,8 @@ export interface RecordInterest {
 export interface EngineSettings {
   /** The checked configuration itself, for engines whose worker threads decide by themselves. */
   readonly plain: PlainConfig;
+  /** What those threads and the main thread know of each other; see live.ts. */
+  readonly shared: SharedMemory;
   readonly helloTimeoutMs: number;
   readonly dialTimeoutMs: number;
   readonly tcp: TcpSettings;
@@ -85,6 +107,13 @@ export interface Engine {
   idle(): Promise<void>;
   /** Told when the host's `interest` has changed. */
   interestChanged(): void;
+  /**
+   * Hands the addresses of configured names to threads that decide by themselves; before `listen`, to those that will.
+   * What is published later takes the place of what was before, name by name.
+   */
+  publish(addresses: readonly HostAddresses[]): void;
+  /** Ends every relay to this backend at once, as `backend-gone`. */
+  endBackend(backend: number): void;
 }
 
 export type CreateEngine = (host: EngineHost, settings: EngineSettings) => Engine;

@@ -1,45 +1,72 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Endpoint } from '../verdict.ts';
-import { DialRace, dialFailureReason, formatEndpoint, interleaveFamilies } from './happy-eyeballs.ts';
+import type { Candidate, Endpoint } from '../verdict.ts';
+import { DialRace, dialFailure, dialFailureReason, formatEndpoint } from './happy-eyeballs.ts';
 import type { DialFailure } from './happy-eyeballs.ts';
 
 const v4 = (last: number): Endpoint => ({ kind: 'tcp', address: `192.0.2.${last}`, port: 443, family: 4 });
 const v6 = (last: number): Endpoint => ({ kind: 'tcp', address: `2001:db8::${last}`, port: 443, family: 6 });
+const candidate = (endpoint: Endpoint, delayMs = 250): Candidate => ({
+  endpoint,
+  backend: -1,
+  proxy: null,
+  delayMs,
+});
 const failure = (endReason: DialFailure['endReason']): DialFailure => ({ endReason, detail: endReason });
 
-test('interleaveFamilies() lets the families take turns, the first one first', () => {
-  assert.deepEqual(interleaveFamilies([v6(1), v6(2), v6(3), v4(1)]), [v6(1), v4(1), v6(2), v6(3)]);
-  assert.deepEqual(interleaveFamilies([v4(1), v6(1), v6(2)]), [v4(1), v6(1), v6(2)]);
-  assert.deepEqual(interleaveFamilies([v4(1), v4(2)]), [v4(1), v4(2)]);
-});
-
 describe('DialRace', () => {
-  test('hands out each endpoint once and knows when there are more', () => {
-    const race = new DialRace([v6(1), v6(2), v4(1)]);
-    assert.deepEqual([race.next(), race.hasMore], [v6(1), true]);
-    assert.deepEqual([race.next(), race.hasMore], [v4(1), true]);
-    assert.deepEqual([race.next(), race.hasMore], [v6(2), false]);
+  test('hands out each candidate once, in order, and knows when there are more', () => {
+    const all = [candidate(v6(1)), candidate(v6(2), 1000), candidate(v4(1))] as const;
+    const race = new DialRace(all);
+    assert.deepEqual([race.next(), race.hasMore, race.delayMs], [all[0], true, 250]);
+    assert.deepEqual([race.next(), race.hasMore, race.delayMs], [all[1], true, 1000]);
+    assert.deepEqual([race.next(), race.hasMore, race.started], [all[2], false, 3]);
     assert.equal(race.next(), null);
   });
 
   test('fails when its last attempt fails, with the most telling failure', () => {
-    const race = new DialRace([v6(1), v4(1)]);
+    const race = new DialRace([candidate(v6(1)), candidate(v4(1))]);
     race.next();
     assert.equal(race.fail(failure('dial-refused')), null);
     race.next();
     assert.deepEqual(race.fail(failure('dial-unreachable')), failure('dial-refused'));
   });
 
+  test('fails only when no attempt is under way any more', () => {
+    const race = new DialRace([candidate(v6(1)), candidate(v4(1))]);
+    race.next();
+    race.next();
+    assert.equal(race.fail(failure('dial-refused')), null);
+    assert.deepEqual(race.fail(failure('dial-refused')), failure('dial-refused'));
+  });
+
+  test('goes on with those that are left when the winner is lost', () => {
+    const race = new DialRace([candidate(v6(1)), candidate(v4(1)), candidate(v4(2))]);
+    race.next();
+    race.next();
+    race.win();
+    assert.equal(race.fail(failure('dial-unreachable')), null);
+    assert.deepEqual(race.next(), candidate(v4(2)));
+    assert.deepEqual(race.fail(failure('dial-refused')), failure('dial-refused'));
+  });
+
   test('expires as a time-out unless it knows more', () => {
-    const race = new DialRace([v6(1), v4(1)]);
+    const race = new DialRace([candidate(v6(1)), candidate(v4(1))]);
     race.next();
     assert.equal(race.expire().endReason, 'dial-timeout');
     race.fail(failure('dial-unreachable'));
     assert.equal(race.expire().endReason, 'dial-timeout');
-    const refused = new DialRace([v6(1), v4(1)]);
+    const refused = new DialRace([candidate(v6(1)), candidate(v4(1))]);
+    refused.next();
     refused.fail(failure('dial-refused'));
     assert.equal(refused.expire().endReason, 'dial-refused');
+  });
+});
+
+test('dialFailure() names the address it was met at', () => {
+  assert.deepEqual(dialFailure('ECONNREFUSED', candidate(v4(1))), {
+    endReason: 'dial-refused',
+    detail: 'ECONNREFUSED 192.0.2.1:443',
   });
 });
 

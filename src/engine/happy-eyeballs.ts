@@ -1,9 +1,9 @@
 /**
- * The order and the pace in which the addresses of one backend are dialled (RFC 8305), as a state machine without
- * sockets and clocks, so that every engine races alike.
+ * The race between the candidates of a verdict, the addresses of one backend (RFC 8305) and the backends after it, as a
+ * state machine without sockets and clocks, so that every engine races alike.
  */
 import type { EndReason } from '../events.ts';
-import type { Endpoint } from '../verdict.ts';
+import type { Candidate, Endpoint } from '../verdict.ts';
 
 /** Dial failures by how much they tell an operator, the most telling last. */
 const FAILURES = ['dial-unreachable', 'dial-timeout', 'limit', 'dial-refused'] as const satisfies EndReason[];
@@ -16,51 +16,64 @@ export interface DialFailure {
   readonly detail: string;
 }
 
-/** Endpoints with the address families taking turns, the family of the first one first (RFC 8305 section 4). */
-export function interleaveFamilies(endpoints: readonly Endpoint[]): readonly Endpoint[] {
-  const familyOf = (endpoint: Endpoint): number => (endpoint.kind === 'tcp' ? endpoint.family : 0);
-  const first = endpoints[0] === undefined ? 0 : familyOf(endpoints[0]);
-  const preferred = endpoints.filter(endpoint => familyOf(endpoint) === first);
-  const others = endpoints.filter(endpoint => familyOf(endpoint) !== first);
-  if (others.length === 0) return endpoints;
-  const turns = Math.max(preferred.length, others.length);
-  return Array.from({ length: turns }, (_, turn) => [preferred[turn], others[turn]])
-    .flat()
-    .filter(endpoint => endpoint !== undefined);
-}
-
 /**
- * One race. The owner dials what `next` gives: once at the start, again whenever DIAL_ATTEMPT_DELAY_MS have passed
- * since the last attempt, and at once when an attempt fails. The first connection wins; the owner closes the others.
+ * One race. The owner dials what `next` gives: once at the start, again when `delayMs` of the last attempt have passed,
+ * and at once when an attempt fails. The first connection wins, and the owner closes the others; should the winner turn
+ * out to be useless, the race goes on with the candidates that are left.
  */
 export class DialRace {
-  readonly #endpoints: readonly Endpoint[];
+  readonly #candidates: readonly Candidate[];
   #started = 0;
-  #failed = 0;
+  #running = 0;
   #failure: DialFailure | null = null;
 
-  constructor(endpoints: readonly Endpoint[]) {
-    this.#endpoints = endpoints.length > 1 ? interleaveFamilies(endpoints) : endpoints;
+  constructor(candidates: readonly Candidate[]) {
+    this.#candidates = candidates;
   }
 
-  /** The next endpoint to dial, or null when all have been started. */
-  next(): Endpoint | null {
-    const endpoint = this.#endpoints[this.#started];
-    if (endpoint === undefined) return null;
+  /** Candidates handed out so far. */
+  get started(): number {
+    return this.#started;
+  }
+
+  /** The next candidate to dial, or null when all have been started. */
+  next(): Candidate | null {
+    const candidate = this.#candidates[this.#started];
+    if (candidate === undefined) return null;
     this.#started++;
-    return endpoint;
+    this.#running++;
+    return candidate;
   }
 
-  /** Whether there are endpoints that have not been dialled yet: if so, the attempt timer must run. */
+  /** Whether there are candidates that have not been dialled yet: if so, the attempt timer must run. */
   get hasMore(): boolean {
-    return this.#started < this.#endpoints.length;
+    return this.#started < this.#candidates.length;
+  }
+
+  /** Milliseconds that the attempt started last gets for itself. */
+  get delayMs(): number {
+    return this.#candidates[this.#started - 1]?.delayMs ?? 0;
   }
 
   /** Takes down that one attempt failed; returns the failure of the race when it was the last, else null. */
   fail(failure: DialFailure): DialFailure | null {
-    this.#failed++;
+    this.#running--;
     if (this.#failure === null || rank(failure) > rank(this.#failure)) this.#failure = failure;
-    return this.#failed === this.#endpoints.length ? this.#failure : null;
+    return this.#running === 0 && !this.hasMore ? this.#failure : null;
+  }
+
+  /**
+   * How the backend of an attempt that was given up has served: another backend was dialled only because it had not
+   * answered in its time.
+   */
+  judgeLoser(loser: Candidate, winner: Candidate): 'failed' | 'unused' {
+    const wasEarlier = this.#candidates.indexOf(loser) < this.#candidates.indexOf(winner);
+    return wasEarlier && loser.backend !== winner.backend ? 'failed' : 'unused';
+  }
+
+  /** Takes down that an attempt has connected, and that the others were given up. */
+  win(): void {
+    this.#running = 1;
   }
 
   /** The failure of a race that its deadline ends. */
@@ -68,6 +81,16 @@ export class DialRace {
     const timeout: DialFailure = { endReason: 'dial-timeout', detail: 'ETIMEDOUT' };
     return this.#failure !== null && rank(this.#failure) > rank(timeout) ? this.#failure : timeout;
   }
+}
+
+/** The failure of an attempt that met this system error. */
+export function dialFailure(code: string, { endpoint }: Candidate): DialFailure {
+  return { endReason: dialFailureReason(code), detail: `${code} ${formatEndpoint(endpoint)}` };
+}
+
+/** The failure of a candidate whose backend has as many connections as it may have. */
+export function limitFailure({ endpoint }: Candidate): DialFailure {
+  return { endReason: 'limit', detail: `maxConnections ${formatEndpoint(endpoint)}` };
 }
 
 /** The end reason for a system error met while dialling. */

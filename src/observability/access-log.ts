@@ -17,6 +17,7 @@ function formatText(record: ConnectionEnded): string {
   const fields = [
     `route=${quote(record.route)}`,
     `backend=${quote(record.backend)}`,
+    ...(record.attempts > 1 ? [`attempts=${record.attempts}`] : []),
     `alpn=${record.alpnProtocols.length === 0 ? '-' : quote(clip(record.alpnProtocols.join(',')))}`,
     `hello=${milliseconds(record.helloMs)}`,
     `resolve=${milliseconds(record.resolveMs)}`,
@@ -42,6 +43,7 @@ function formatJson(record: ConnectionEnded): string {
     alpn: record.alpnProtocols,
     route: record.route,
     backend: record.backend,
+    attempts: record.attempts,
     helloMs: rounded(record.helloMs),
     resolveMs: rounded(record.resolveMs),
     dialMs: rounded(record.dialMs),

@@ -137,6 +137,7 @@ test('the access line of the README has the fields that access lines have', () =
     alpnProtocols: ['h2'],
     route: 'apple.example.com',
     backend: '127.0.0.1:2',
+    attempts: 1,
     helloMs: 1,
     resolveMs: 1,
     dialMs: 1,

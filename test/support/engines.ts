@@ -5,6 +5,7 @@ import { decide, decideRefusal } from '../../src/decide.ts';
 import type { Engine, EngineHost } from '../../src/engine/engine.ts';
 import { selectEngine } from '../../src/engine/select-engine.ts';
 import type { ConnectionEnded, ConnectionOpened, Notice, SniwayConfig } from '../../src/index.ts';
+import { createSharedMemory, openLive } from '../../src/live.ts';
 import { createSnapshot } from '../../src/snapshot.ts';
 
 export interface TestEngine<E extends Engine = Engine> {
@@ -24,16 +25,22 @@ export async function startEngine(
 ): Promise<TestEngine> {
   const checked = checkConfig({ listen: '127.0.0.1:0', ...config });
   const snapshot = createSnapshot(checked);
+  const shared = createSharedMemory(checked, checked.workers);
+  const live = openLive(checked, shared, 0);
   const opened: ConnectionOpened[] = [];
   const ended: ConnectionEnded[] = [];
   const notices: Notice[] = [];
   const engine = selectEngine(checked.engine).create(
     {
-      decide(hello) {
-        const decision = decide(hello, snapshot);
+      decide(hello, client) {
+        const decision = decide(hello, client, { snapshot, live });
         return decision.kind === 'resolve' ? this.settle(decision) : decision;
       },
       settle: () => new Promise(() => undefined),
+      takeBackend: backend => live.ledger.take(backend),
+      leaveBackend: (backend, outcome) => live.ledger.leave(backend, outcome),
+      backendAnswered: () => undefined,
+      workerDied: worker => live.ledger.giveBack(worker),
       refuse: refusal => decideRefusal(refusal, checked.policies),
       opened: connection => void opened.push(connection),
       ended: connection => void ended.push(connection),
@@ -41,7 +48,7 @@ export async function startEngine(
       interest: { opened: true, ended: true },
       ...host,
     },
-    { ...checked, plain: checked },
+    { ...checked, plain: checked, shared },
   );
   t.after(async () => {
     await engine.stopListening();

@@ -16,6 +16,7 @@ import type { WorkerContext, WorkerHost } from '../../src/engine/linux/worker-co
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES } from '../../src/limits.ts';
 import type { Verdict } from '../../src/verdict.ts';
 import type { ClientHello } from '../../src/wire/client-hello.ts';
+import { candidateAt } from './candidates.ts';
 import { RawListener } from './raw-sockets.ts';
 import type { TestContext } from 'node:test';
 
@@ -55,7 +56,8 @@ export class WorkerRig {
     const verdict: Verdict = {
       kind: 'relay',
       route: 'rig',
-      endpoints: [{ kind: 'tcp', address: '127.0.0.1', port: this.back.port, family: 4 }],
+      candidates: [candidateAt(this.back.port)],
+      options: { retry: false },
     };
     const host: WorkerHost = {
       decide: hello => {
@@ -69,6 +71,9 @@ export class WorkerRig {
         route: null,
         detail: null,
       }),
+      takeBackend: () => true,
+      leaveBackend: () => undefined,
+      backendAnswered: () => undefined,
       ask: () => 0,
       forget: () => undefined,
       wantsRecords: true,

@@ -1,11 +1,12 @@
 /** Accepts connections on one listening socket, as long as there are descriptors to be had. */
 import { ACCEPT_BATCH_MAX, ACCEPT_PAUSE_MS, EXHAUSTED_EPISODE_MS, SPARE_DESCRIPTORS } from '../../limits.ts';
+import type { PeerAddress } from '../../wire/peer-address.ts';
 import { readPeer } from './peer-address.ts';
 import type { EventOwner } from './reactor.ts';
 import { EAGAIN, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPOLLEXCLUSIVE, EPOLLIN } from './syscalls/constants.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import { WheelTimer } from './timer-wheel.ts';
-import type { PeerAddress, WorkerContext } from './worker-context.ts';
+import type { WorkerContext } from './worker-context.ts';
 
 /** Out of something that comes back when connections end: accepting pauses instead of spinning. */
 const EXHAUSTED: ReadonlySet<number> = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);

@@ -1,7 +1,6 @@
-/** Dials the endpoints of a verdict, raced as RFC 8305 has it. */
-import { DIAL_ATTEMPT_DELAY_MS } from '../../limits.ts';
-import type { Endpoint } from '../../verdict.ts';
-import { DialRace, dialFailureReason, formatEndpoint } from '../happy-eyeballs.ts';
+/** Dials the candidates of a verdict, raced as RFC 8305 has it. */
+import type { Candidate } from '../../verdict.ts';
+import { DialRace, dialFailure, limitFailure } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
 import type { EventOwner, Reactor } from './reactor.ts';
 import type { Sockets } from './sockets.ts';
@@ -16,48 +15,61 @@ import {
 } from './syscalls/constants.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import { WheelTimer } from './timer-wheel.ts';
+import type { WorkerHost } from './worker-context.ts';
 
 /** Events that a dialled socket is watched for; a relay goes on with the same. */
 export const DIAL_EVENTS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 export interface DialOutcome {
-  /** Takes the connected socket and its watch over, at once. */
-  dialed(fd: number, watch: number, endpoint: Endpoint): void;
-  dialFailed(failure: DialFailure, endpoint: Endpoint): void;
+  /** Takes the connected socket, its watch and its backend that was taken over, at once. */
+  dialed(fd: number, watch: number, candidate: Candidate): void;
+  dialFailed(failure: DialFailure): void;
   onFault(error: unknown): void;
 }
 
 interface Attempt {
   readonly fd: number;
   readonly watch: number;
-  readonly endpoint: Endpoint;
+  readonly candidate: Candidate;
 }
 
 export interface DialContext {
   readonly sockets: Sockets;
   readonly reactor: Reactor;
+  readonly host: Pick<WorkerHost, 'takeBackend' | 'leaveBackend'>;
 }
 
-/** One dial; its deadline is its owner's affair. */
+type Loss = 'failed' | 'unused';
+
+/** One dial; its deadline is its owner's affair. It may go on after its winner was lost. */
 export class Dial extends WheelTimer implements EventOwner {
   readonly #context: DialContext;
   readonly #outcome: DialOutcome;
   readonly #race: DialRace;
-  /** By role; null once an attempt has failed. */
+  /** By role, in the order they were made; null once an attempt has failed. */
   readonly #attempts: (Attempt | null)[] = [];
-  #last: Endpoint;
+  #last: Candidate | null = null;
 
-  constructor(context: DialContext, endpoints: readonly Endpoint[], outcome: DialOutcome) {
+  constructor(context: DialContext, candidates: readonly Candidate[], outcome: DialOutcome) {
     super();
     this.#context = context;
     this.#outcome = outcome;
-    this.#race = new DialRace(endpoints);
-    this.#last = endpoints[0]!;
+    this.#race = new DialRace(candidates);
   }
 
-  /** The endpoint dialled last. */
-  get last(): Endpoint {
+  /** The candidate dialled last; null if none was. */
+  get last(): Candidate | null {
     return this.#last;
+  }
+
+  /** Candidates that were dialled, or passed over at their limit. */
+  get attempts(): number {
+    return this.#race.started;
+  }
+
+  /** Whether there is a candidate left should the winner be lost. */
+  get hasMore(): boolean {
+    return this.#race.hasMore;
   }
 
   /** Starts the first attempts, as many as fail at once. The outcome may be announced before this returns. */
@@ -65,23 +77,26 @@ export class Dial extends WheelTimer implements EventOwner {
     this.#startNext();
   }
 
-  /** Goes on with an attempt that its owner has begun at the first endpoint. */
-  resume(fd: number): void {
-    const endpoint = this.#race.next();
-    if (endpoint !== null) this.#watch(fd, endpoint);
+  /** Goes on with an attempt that its owner has begun at the first candidate, whose backend it has taken. */
+  adopt(fd: number): void {
+    const candidate = this.#race.next();
+    if (candidate !== null) this.#watch(fd, candidate);
   }
 
-  /** The failure to report when the deadline ends the dial. */
+  /** Goes on with the candidates that are left: the socket that had won was lost before its first byte. */
+  resume(code: string): void {
+    this.#fail(dialFailure(code, this.#last!));
+  }
+
+  /** Ends the dial with its failure, because its time is over. */
   expire(): DialFailure {
+    this.#stop(() => 'failed');
     return this.#race.expire();
   }
 
   /** Gives everything up; no outcome is announced any more. */
   cancel(): void {
-    this.#context.reactor.timers.cancel(this);
-    for (const [role, attempt] of this.#attempts.entries()) {
-      if (attempt !== null) this.#close(role, attempt);
-    }
+    this.#stop(() => 'unused');
   }
 
   onTimer(): void {
@@ -97,12 +112,15 @@ export class Dial extends WheelTimer implements EventOwner {
     if (attempt === null || attempt === undefined) return;
     if ((events & (EPOLLERR | EPOLLHUP)) !== 0) {
       const errno = this.#context.sockets.takeError(attempt.fd);
-      this.#close(role, attempt);
-      this.#fail(attempt.endpoint, errnoName(errno));
+      this.#close(role, attempt, 'failed');
+      this.#fail(dialFailure(errnoName(errno), attempt.candidate));
     } else if ((events & EPOLLOUT) !== 0) {
+      const { fd, watch, candidate } = attempt;
       this.#attempts[role] = null;
-      this.cancel();
-      this.#outcome.dialed(attempt.fd, attempt.watch, attempt.endpoint);
+      this.#stop(loser => this.#race.judgeLoser(loser, candidate));
+      this.#race.win();
+      this.#last = candidate;
+      this.#outcome.dialed(fd, watch, candidate);
     }
   }
 
@@ -111,43 +129,60 @@ export class Dial extends WheelTimer implements EventOwner {
   }
 
   #startNext(): void {
-    const { sockets } = this.#context;
-    const endpoint = this.#race.next();
-    if (endpoint === null) return;
-    this.#last = endpoint;
-    const fd = sockets.connect(endpoint);
-    if (fd === -1) this.#fail(endpoint, errnoName(sockets.errno));
-    else this.#watch(fd, endpoint);
+    const { sockets, host } = this.#context;
+    const candidate = this.#race.next();
+    if (candidate === null) return;
+    if (candidate.backend !== -1 && !host.takeBackend(candidate.backend)) {
+      this.#fail(limitFailure(candidate));
+      return;
+    }
+    this.#last = candidate;
+    const fd = sockets.connect(candidate.endpoint);
+    if (fd !== -1) return this.#watch(fd, candidate);
+    const { errno } = sockets;
+    this.#leave(candidate, 'failed');
+    this.#fail(dialFailure(errnoName(errno), candidate));
   }
 
-  #watch(fd: number, endpoint: Endpoint): void {
+  #watch(fd: number, candidate: Candidate): void {
     const { reactor, sockets } = this.#context;
     const role = this.#attempts.length;
+    this.#last = candidate;
     try {
-      this.#attempts.push({ fd, watch: reactor.watch(fd, DIAL_EVENTS, this, role), endpoint });
+      this.#attempts.push({ fd, watch: reactor.watch(fd, DIAL_EVENTS, this, role), candidate });
     } catch (error) {
       sockets.close(fd);
+      this.#leave(candidate, 'unused');
       throw error;
     }
-    if (this.#race.hasMore) reactor.timers.set(this, reactor.now, DIAL_ATTEMPT_DELAY_MS);
+    if (this.#race.hasMore) reactor.timers.set(this, reactor.now, this.#race.delayMs);
   }
 
-  #fail(endpoint: Endpoint, code: string): void {
-    const failure = this.#race.fail({
-      endReason: dialFailureReason(code),
-      detail: `${code} ${formatEndpoint(endpoint)}`,
-    });
-    if (failure === null) {
+  #fail(failure: DialFailure): void {
+    const final = this.#race.fail(failure);
+    if (final === null) {
       if (this.#race.hasMore) this.#startNext();
       return;
     }
     this.cancel();
-    this.#outcome.dialFailed(failure, this.#last);
+    this.#outcome.dialFailed(final);
   }
 
-  #close(role: number, attempt: Attempt): void {
+  #stop(outcomeOf: (candidate: Candidate) => Loss): void {
+    this.#context.reactor.timers.cancel(this);
+    for (const [role, attempt] of this.#attempts.entries()) {
+      if (attempt !== null) this.#close(role, attempt, outcomeOf(attempt.candidate));
+    }
+  }
+
+  #close(role: number, attempt: Attempt, outcome: Loss): void {
     this.#attempts[role] = null;
     this.#context.reactor.forget(attempt.watch);
     this.#context.sockets.close(attempt.fd);
+    this.#leave(attempt.candidate, outcome);
+  }
+
+  #leave({ backend }: Candidate, outcome: Loss): void {
+    if (backend !== -1) this.#context.host.leaveBackend(backend, outcome);
   }
 }

@@ -4,7 +4,14 @@
  */
 import type { BoundAddress, ConnectionOpened } from '../../events.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
-import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
+import type {
+  CreateEngine,
+  Engine,
+  EngineHost,
+  EngineSettings,
+  HostAddresses,
+  ListenTarget,
+} from '../engine.ts';
 import { closeListenSockets, openListenSockets } from './listen-sockets.ts';
 import type { ListenSockets } from './listen-sockets.ts';
 import type { FromWorker } from './messages.ts';
@@ -48,6 +55,8 @@ export class LinuxEngine implements Engine {
   #listeners: ListenSockets[] = [];
   #slots: Slot[] = [];
   #addresses: readonly string[] = [];
+  /** The addresses of configured names, for workers that are started later. */
+  readonly #published = new Map<string, HostAddresses>();
   #stopping: Promise<void> | null = null;
   /** Who waits for what of a worker, by its index. */
   readonly #awaitStopped = new Map<number, () => void>();
@@ -123,6 +132,15 @@ export class LinuxEngine implements Engine {
     }
   }
 
+  publish(addresses: readonly HostAddresses[]): void {
+    for (const entry of addresses) this.#published.set(`${entry.host}:${entry.port}`, entry);
+    for (const { handle } of this.#slots) handle?.tell({ kind: 'addresses', addresses });
+  }
+
+  endBackend(backend: number): void {
+    for (const { handle } of this.#slots) handle?.tell({ kind: 'end-backend', backend });
+  }
+
   /** Ends a worker as a fault would; for tests of what happens then. */
   async crashWorker(index: number): Promise<void> {
     await this.#slots[index]?.handle?.crash();
@@ -146,7 +164,7 @@ export class LinuxEngine implements Engine {
   /** Resolves when the worker accepts, or has died before. */
   #startWorker(index: number): Promise<void> {
     const slot = this.#slots[index]!;
-    const { helloTimeoutMs, dialTimeoutMs, tcp, spin, plain, workers } = this.#settings;
+    const { helloTimeoutMs, dialTimeoutMs, tcp, spin, plain, shared, workers } = this.#settings;
     const listeners = this.#listeners.map(({ fds, address }) => ({ fd: fds[index]!, text: address.text }));
     const settings = { helloTimeoutMs, dialTimeoutMs, tcp, spin };
     const start = {
@@ -157,6 +175,8 @@ export class LinuxEngine implements Engine {
       listeners,
       wakeFd: slot.wakeFd,
       descriptors: this.#owners.memory,
+      shared,
+      addresses: [...this.#published.values()],
     };
     return new Promise(resolve => {
       slot.handle = new WorkerHandle(
@@ -260,6 +280,7 @@ export class LinuxEngine implements Engine {
     this.#awaitExit.get(index)?.();
     if (error === null) return;
     const lost = slot.counters.countLost();
+    this.#host.workerDied(index);
     const stack = error.stack ?? error.message;
     this.#host.notice({
       level: 'error',
@@ -282,6 +303,7 @@ export class LinuxEngine implements Engine {
         alpnProtocols: [],
         route: null,
         backend: null,
+        attempts: 0,
         helloMs: null,
         resolveMs: null,
         dialMs: null,

@@ -2,8 +2,10 @@
 import type { NameQuestion } from '../../decide.ts';
 import type { Notice } from '../../events.ts';
 import type { PlainConfig } from '../../snapshot.ts';
+import type { SharedMemory } from '../../live.ts';
 import type { Verdict } from '../../verdict.ts';
 import type { MessagePort } from 'node:worker_threads';
+import type { HostAddresses } from '../engine.ts';
 import type { WorkerSettings } from './worker-context.ts';
 
 /** A listening socket of the main thread's that a worker accepts on. */
@@ -24,6 +26,9 @@ export interface WorkerStart {
   readonly wakeFd: number;
   readonly counters: SharedArrayBuffer;
   readonly descriptors: SharedArrayBuffer;
+  readonly shared: SharedMemory;
+  /** Published so far. */
+  readonly addresses: readonly HostAddresses[];
   readonly port: MessagePort;
 }
 
@@ -32,6 +37,8 @@ export type ToWorker =
   /** Accepts no more; answered by `stopped`. */
   | { readonly kind: 'stop-listening' }
   | { readonly kind: 'terminate'; readonly endReason: 'drained' | 'killed' }
+  | { readonly kind: 'addresses'; readonly addresses: readonly HostAddresses[] }
+  | { readonly kind: 'end-backend'; readonly backend: number }
   /** Asks for `idle` as soon as no connection is open. */
   | { readonly kind: 'watch-idle' }
   | { readonly kind: 'exit' };

@@ -1,17 +1,15 @@
-/** Addresses of clients: as the kernel writes them, as they are kept, and as they are shown. */
+/** Addresses of clients: as the kernel writes them, and as they are shown. */
 import type { ClientAddress } from '../../events.ts';
+import { isIPv4Mapped } from '../../wire/address-text.ts';
+import { UNIX_PEER, formatPeerAddress } from '../../wire/peer-address.ts';
+import type { PeerAddress } from '../../wire/peer-address.ts';
 import { AF_INET, AF_INET6 } from './syscalls/constants.ts';
 import type { Region } from './syscalls/arena.ts';
-import { isIPv4Mapped, readIPv4, readIPv6 } from './syscalls/address-text.ts';
-import type { PeerAddress } from './worker-context.ts';
 
 /** Offsets in struct sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)). */
 const PORT_OFFSET = 2;
 const IPV4_OFFSET = 4;
 const IPV6_OFFSET = 8;
-
-const UNIX_PEER: PeerAddress = { family: 0, port: 0, words: [0, 0, 0, 0] };
-const formatter = new DataView(new ArrayBuffer(16));
 
 /** The peer that accept4(2) has just written; an IPv4-mapped address comes out as IPv4. */
 export function readPeer({ view, offset }: Region): PeerAddress {
@@ -29,8 +27,6 @@ export function readPeer({ view, offset }: Region): PeerAddress {
 }
 
 /** The same as text. */
-export function formatPeer({ family, port, words }: PeerAddress): ClientAddress {
-  if (family === 0) return { address: 'unix', port: 0 };
-  for (const [index, word] of words.entries()) formatter.setInt32(4 * index, word);
-  return { address: family === 4 ? readIPv4(formatter, 12) : readIPv6(formatter, 0), port };
+export function formatPeer(peer: PeerAddress): ClientAddress {
+  return { address: formatPeerAddress(peer), port: peer.port };
 }

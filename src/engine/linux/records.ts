@@ -4,17 +4,17 @@ import { END_REASONS } from '../../events.ts';
 import type { ClientAddress, ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
 import { LOGGED_BYTES_MAX } from '../../limits.ts';
 import { escapeBytes } from '../../wire/host-name.ts';
+import type { PeerAddress } from '../../wire/peer-address.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
 import type { LinuxConnection } from './connection.ts';
 import { formatPeer } from './peer-address.ts';
-import type { PeerAddress } from './worker-context.ts';
 
 const OPENED = 0;
 const ENDED = 1;
 const NUMBER_BYTES = 8;
 /** Kind, peer and listener; the numbers and the end reason of an ended one. */
 const OPENED_BYTES = 1 + NUMBER_BYTES + 1 + 16 + 2 + 2;
-const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1;
+const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2;
 /** Length of a text that is null. */
 const NULL_LENGTH = 0xffff_ffff;
 
@@ -77,6 +77,8 @@ export class RecordPacker {
     this.#putNumber(connection.bytesFromClient);
     this.#putNumber(connection.bytesFromBackend);
     this.#view.setUint8(this.#length++, END_REASONS.indexOf(endReason));
+    this.#view.setUint16(this.#length, connection.attempts);
+    this.#length += 2;
     for (const text of texts) this.#putText(text);
     this.#view.setUint32(this.#length, alpn.length);
     this.#length += 4;
@@ -178,6 +180,8 @@ class Unpacker {
     const bytesFromClient = this.#number();
     const bytesFromBackend = this.#number();
     const endReason = END_REASONS[this.#buffer.readUInt8(this.#at++)] ?? 'internal-error';
+    const attempts = this.#buffer.readUInt16BE(this.#at);
+    this.#at += 2;
     const serverName = this.#text();
     const rawName = this.#text();
     const route = this.#text();
@@ -187,7 +191,7 @@ class Unpacker {
     this.#at += 4;
     const alpnProtocols = Array.from({ length: count }, () => this.#text() ?? '');
     const times = { startedAtMs, helloMs, resolveMs, dialMs, totalMs };
-    const names = { serverName, rawName, alpnProtocols, route, backend };
+    const names = { serverName, rawName, alpnProtocols, route, backend, attempts };
     return { ...opened, ...times, ...names, bytesFromClient, bytesFromBackend, endReason, detail };
   }
 
@@ -211,12 +215,12 @@ class Unpacker {
 }
 
 function textsOf(connection: LinuxConnection): readonly (string | null)[] {
-  const { serverName, rawName, route, endpoint, detail } = connection;
+  const { serverName, rawName, route, candidate, detail } = connection;
   return [
     serverName,
     rawName === null ? null : escapeBytes(rawName, LOGGED_BYTES_MAX),
     route,
-    endpoint === null ? null : formatEndpoint(endpoint),
+    candidate === null ? null : formatEndpoint(candidate.endpoint),
     detail,
   ];
 }

@@ -1,8 +1,9 @@
 /** What the connections of one worker share, and what they ask and tell of the outside. */
 import type { EndReason, Notice } from '../../events.ts';
 import type { NameQuestion } from '../../decide.ts';
-import type { Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
+import type { BackendOutcome, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
+import type { PeerAddress } from '../../wire/peer-address.ts';
 import type { TcpSettings } from '../engine.ts';
 import type { PipePool } from './pipe-pool.ts';
 import type { Reactor } from './reactor.ts';
@@ -22,11 +23,15 @@ export type TakeVerdict = (verdict: Verdict) => void;
 /** The part of a worker that knows configuration and the main thread. */
 export interface WorkerHost {
   /** Decides at once, or gives the question that has to be asked; `hello` lives only until it returns. */
-  decide(hello: ClientHello): Verdict | NameQuestion;
+  decide(hello: ClientHello, client: PeerAddress): Verdict | NameQuestion;
   refuse(refusal: Refusal): RejectVerdict;
   /** Asks the main thread; answers a number to `forget` the question by. */
   ask(question: NameQuestion, take: TakeVerdict): number;
   forget(question: number): void;
+  /** These three as in EngineHost. */
+  takeBackend(backend: number): boolean;
+  leaveBackend(backend: number, outcome: BackendOutcome): void;
+  backendAnswered(backend: number): void;
   /** Whether anybody wants to hear how connections end; if not, what only records need is not collected. */
   readonly wantsRecords: boolean;
   /** Called once, when both sockets of a connection are closed. */
@@ -40,13 +45,4 @@ export interface WorkerContext {
   readonly pipes: PipePool;
   readonly settings: WorkerSettings;
   readonly host: WorkerHost;
-}
-
-/** A client's address as the kernel gave it: cheap to keep, turned into text only when somebody reads it. */
-export interface PeerAddress {
-  /** 4, 6, or 0 for a Unix-domain socket. */
-  readonly family: 0 | 4 | 6;
-  readonly port: number;
-  /** An IPv4 address is the last of the four numbers, most significant byte first. */
-  readonly words: readonly [number, number, number, number];
 }

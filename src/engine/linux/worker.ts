@@ -2,7 +2,7 @@
 import { nowMs } from './clock.ts';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { decide, decideRefusal } from '../../decide.ts';
-import type { NameQuestion } from '../../decide.ts';
+import type { Decider, NameQuestion } from '../../decide.ts';
 import type { EndReason, Notice } from '../../events.ts';
 import {
   BULK_SCRATCH_BYTES,
@@ -14,10 +14,11 @@ import {
   SPIN_MS,
   SPARE_DESCRIPTORS,
 } from '../../limits.ts';
+import { openLive } from '../../live.ts';
 import { createSnapshot } from '../../snapshot.ts';
-import type { Snapshot } from '../../snapshot.ts';
-import type { Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
+import type { BackendOutcome, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
+import type { PeerAddress } from '../../wire/peer-address.ts';
 import { Acceptor } from './acceptor.ts';
 import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
@@ -32,7 +33,7 @@ import { EPOLLIN } from './syscalls/constants.ts';
 import type { Arena } from './syscalls/arena.ts';
 import { loadKernel } from './syscalls/load-kernel.ts';
 import { errnoName } from './syscalls/system-error.ts';
-import type { PeerAddress, TakeVerdict, WorkerContext, WorkerHost } from './worker-context.ts';
+import type { TakeVerdict, WorkerContext, WorkerHost } from './worker-context.ts';
 
 /** Events, addresses and other small things, beside the two scratch buffers. */
 const ARENA_BYTES = SCRATCH_BYTES + BULK_SCRATCH_BYTES + 64 * 1024;
@@ -40,7 +41,7 @@ const ARENA_BYTES = SCRATCH_BYTES + BULK_SCRATCH_BYTES + 64 * 1024;
 class LinuxWorker implements WorkerHost, EventOwner {
   readonly #start: WorkerStart;
   readonly #context: WorkerContext;
-  readonly #snapshot: Snapshot;
+  readonly #decider: Decider;
   readonly #counters: WorkerCounters;
   readonly #records = new RecordPacker(2 * RECORDS_BATCH_BYTES);
   readonly #connections = new Set<LinuxConnection>();
@@ -54,7 +55,9 @@ class LinuxWorker implements WorkerHost, EventOwner {
   constructor(start: WorkerStart, context: Omit<WorkerContext, 'host' | 'settings'>) {
     this.#start = start;
     this.#context = { ...context, settings: start.settings, host: this };
-    this.#snapshot = createSnapshot(start.plain);
+    const live = openLive(start.plain, start.shared, start.index);
+    live.addresses.update(start.addresses);
+    this.#decider = { snapshot: createSnapshot(start.plain), live };
     this.#counters = new WorkerCounters(start.counters);
     const { helloTimeoutMs } = start.settings;
     // A client that comes without a byte was held back by the kernel for that long.
@@ -85,13 +88,23 @@ class LinuxWorker implements WorkerHost, EventOwner {
     return this.#counters.wantsEnded;
   }
 
-  decide(hello: ClientHello): Verdict | NameQuestion {
-    return decide(hello, this.#snapshot);
+  decide(hello: ClientHello, client: PeerAddress): Verdict | NameQuestion {
+    return decide(hello, client, this.#decider);
   }
 
   refuse(refusal: Refusal): RejectVerdict {
-    return decideRefusal(refusal, this.#snapshot.policies);
+    return decideRefusal(refusal, this.#decider.snapshot.policies);
   }
+
+  takeBackend(backend: number): boolean {
+    return this.#decider.live.ledger.take(backend);
+  }
+
+  leaveBackend(backend: number, outcome: BackendOutcome): void {
+    this.#decider.live.ledger.leave(backend, outcome);
+  }
+
+  backendAnswered(_backend: number): void {}
 
   ask(ask: NameQuestion, take: TakeVerdict): number {
     const question = this.#nextQuestion++;
@@ -149,6 +162,12 @@ class LinuxWorker implements WorkerHost, EventOwner {
         return;
       case 'terminate':
         for (const connection of this.#connections) connection.terminate(message.endReason);
+        return;
+      case 'addresses':
+        this.#decider.live.addresses.update(message.addresses);
+        return;
+      case 'end-backend':
+        for (const connection of this.#connections) connection.endBackend(message.backend);
         return;
       case 'watch-idle':
         this.#idleWatched = true;

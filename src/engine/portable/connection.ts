@@ -5,17 +5,25 @@
 import type { Socket } from 'node:net';
 import type { ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
 import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
-import type { Refusal, RejectVerdict, RelayVerdict, Verdict } from '../../verdict.ts';
+import type {
+  BackendOutcome,
+  Candidate,
+  Refusal,
+  RejectVerdict,
+  RelayVerdict,
+  Verdict,
+} from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
 import { escapeBytes, escapeProtocols } from '../../wire/host-name.ts';
+import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
 import { StreamBuffer } from '../stream-buffer.ts';
-import { dial } from './dial.ts';
+import { Dial } from './dial.ts';
 import { Relay } from './relay.ts';
 import { endWasReset, errorCode, resetSocket } from './sockets.ts';
 
@@ -46,8 +54,9 @@ export class PortableConnection {
   #alpnProtocols: readonly string[] = [];
   #rawName: string | null = null;
   #route: string | null = null;
-  #backend: string | null = null;
-  #cancelDial: (() => void) | null = null;
+  #dialing: Dial | null = null;
+  /** The backend that was taken and not given back yet; -1 for none. */
+  #taken = -1;
   #relay: Relay | null = null;
   #endReason: EndReason | null = null;
   #detail: string | null = null;
@@ -74,6 +83,11 @@ export class PortableConnection {
   terminate(endReason: 'drained' | 'killed'): void {
     if (this.#relay !== null) this.#relay.terminate(endReason);
     else this.#abort(endReason, null);
+  }
+
+  /** Ends the relay to this backend, if that is where it goes. */
+  endBackend(backend: number): void {
+    if (this.#taken === backend) this.#relay?.terminate('backend-gone');
   }
 
   /** Runs one step; an exception in it ends this connection and touches no other. */
@@ -117,7 +131,8 @@ export class PortableConnection {
     this.#noteNames(result.hello);
     this.#helloAt = performance.now();
     this.#stage = 'deciding';
-    const verdict = this.#context.host.decide(result.hello, this.#opened.client);
+    const { address, port } = this.#opened.client;
+    const verdict = this.#context.host.decide(result.hello, parsePeerAddress(address, port));
     if (!(verdict instanceof Promise)) {
       this.#follow(verdict);
       return;
@@ -153,26 +168,21 @@ export class PortableConnection {
     this.#stage = 'dialing';
     this.#route = verdict.route;
     const leftMs = this.#context.settings.dialTimeoutMs - (this.#verdictAt - this.#helloAt);
-    const { tcp } = this.#context.settings;
-    this.#cancelDial = dial(
-      verdict.endpoints,
-      { timeoutMs: leftMs, tcp },
+    const { host, settings } = this.#context;
+    this.#dialing = new Dial(
+      verdict.candidates,
+      { host, tcp: settings.tcp },
       {
-        connected: (socket, endpoint) => {
-          this.#backend = formatEndpoint(endpoint);
-          this.#guarded(() => this.#startRelay(socket));
-        },
-        failed: (failure, endpoint) => {
-          this.#backend = formatEndpoint(endpoint);
-          this.#cancelDial = null;
-          this.#guarded(() => this.#refuse({ kind: 'dial-failed', route: verdict.route, ...failure }));
-        },
+        connected: (socket, candidate) => this.#guarded(() => this.#startRelay(socket, candidate)),
+        failed: failure =>
+          this.#guarded(() => this.#refuse({ kind: 'dial-failed', route: verdict.route, ...failure })),
       },
     );
+    this.#dialing.start(leftMs);
   }
 
-  #startRelay(backend: Socket): void {
-    this.#cancelDial = null;
+  #startRelay(backend: Socket, candidate: Candidate): void {
+    this.#taken = candidate.backend;
     this.#dialedAt = performance.now();
     this.#stage = 'relaying';
     clearTimeout(this.#timer);
@@ -185,6 +195,13 @@ export class PortableConnection {
     });
     const first = this.#stream.take();
     this.#relay.start(first, this.#clientEnded);
+  }
+
+  /** Gives the backend back that was taken. */
+  #leaveBackend(outcome: BackendOutcome): void {
+    if (this.#taken === -1) return;
+    this.#context.host.leaveBackend(this.#taken, outcome);
+    this.#taken = -1;
   }
 
   #refuse(refusal: Refusal): void {
@@ -223,8 +240,7 @@ export class PortableConnection {
 
   #abort(endReason: EndReason, detail: string | null): void {
     this.#settle(endReason, detail);
-    this.#cancelDial?.();
-    this.#cancelDial = null;
+    this.#dialing?.cancel();
     if (this.#stage !== 'closed') this.#stage = 'lingering';
     // A client that only looked in (connect, close) gets an orderly end, any other a reset.
     if (endReason === 'client-gone') this.#socket.destroy();
@@ -241,12 +257,20 @@ export class PortableConnection {
     if (this.#stage === 'closed') return;
     this.#stage = 'closed';
     clearTimeout(this.#timer);
-    this.#cancelDial?.();
+    this.#dialing?.cancel();
+    this.#leaveBackend(this.#outcome());
     this.#context.host.ended(this.#record());
     this.#context.closed(this);
   }
 
+  /** How its backend has served it. */
+  #outcome(): BackendOutcome {
+    const wasLost = this.#endReason?.startsWith('backend-') === true && this.#relay?.bytesFromBackend === 0;
+    return wasLost ? 'lost' : 'ended';
+  }
+
   #record(): ConnectionEnded {
+    const dialed = this.#dialing?.last ?? null;
     const since = (from: number, to: number): number | null => (from > 0 && to > 0 ? to - from : null);
     return {
       ...this.#opened,
@@ -255,7 +279,8 @@ export class PortableConnection {
       rawName: this.#rawName,
       alpnProtocols: this.#alpnProtocols,
       route: this.#route,
-      backend: this.#backend,
+      backend: dialed === null ? null : formatEndpoint(dialed.endpoint),
+      attempts: this.#dialing?.attempts ?? 0,
       helloMs: since(this.#acceptedAt, this.#helloAt),
       resolveMs: since(this.#helloAt, this.#verdictAt),
       dialMs: since(this.#verdictAt, this.#dialedAt),

@@ -77,6 +77,13 @@ class PortableEngine implements Engine {
   /** Records cost nothing here: everything is told. */
   interestChanged(): void {}
 
+  /** Decisions are made by the host, on this thread: it knows the addresses. */
+  publish(): void {}
+
+  endBackend(backend: number): void {
+    for (const connection of this.#connections) connection.endBackend(backend);
+  }
+
   #accept(socket: Socket, listener: BoundAddress): void {
     const opened = {
       id: this.#nextId++,

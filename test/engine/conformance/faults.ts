@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MSG_NOSIGNAL, MSG_OOB } from '../../../src/engine/linux/syscalls/constants.ts';
 import { loadKernel } from '../../../src/engine/linux/syscalls/load-kernel.ts';
+import { candidateAt } from '../../support/candidates.ts';
 import { buildClientHello } from '../../support/hello-builder.ts';
 import { startEngine } from '../../support/engines.ts';
 import { connectRaw, eventually, readBytes, readToEnd, startBackend } from '../../support/peers.ts';
@@ -113,7 +114,8 @@ export function describeHostFaults(engine: EngineName): void {
           return {
             kind: 'relay',
             route: NAME,
-            endpoints: [{ kind: 'tcp', address: '127.0.0.1', port: server.port, family: 4 }],
+            candidates: [candidateAt(server.port)],
+            options: { retry: false },
           };
         },
       },

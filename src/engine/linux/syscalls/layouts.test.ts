@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { readIPv6, writeIPv6 } from './address-text.ts';
+import { readIPv6, writeIPv6 } from '../../../wire/address-text.ts';
 import * as constants from './constants.ts';
 import * as layouts from './layouts.ts';
 import type { Endpoint } from '../../../verdict.ts';

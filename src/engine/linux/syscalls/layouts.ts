@@ -4,7 +4,7 @@
  */
 import { networkInterfaces } from 'node:os';
 import type { Endpoint } from '../../../verdict.ts';
-import { isIPv4Mapped, readIPv4, readIPv6, writeIPv4, writeIPv6 } from './address-text.ts';
+import { isIPv4Mapped, readIPv4, readIPv6, writeIPv4, writeIPv6 } from '../../../wire/address-text.ts';
 import type { Arena } from './arena.ts';
 import { AF_INET, AF_INET6, AF_UNIX } from './constants.ts';
 

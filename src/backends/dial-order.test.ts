@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DIAL_ADDRESSES_MAX } from '../limits.ts';
+import type { Endpoint } from '../verdict.ts';
+import { candidatesOf, interleaveFamilies } from './dial-order.ts';
+
+const v4 = (last: number): Endpoint => ({ kind: 'tcp', address: `192.0.2.${last}`, port: 443, family: 4 });
+const v6 = (last: number): Endpoint => ({ kind: 'tcp', address: `2001:db8::${last}`, port: 443, family: 6 });
+
+test('interleaveFamilies() lets the families take turns, the first one first', () => {
+  assert.deepEqual(interleaveFamilies([v6(1), v6(2), v6(3), v4(1)]), [v6(1), v4(1), v6(2), v6(3)]);
+  assert.deepEqual(interleaveFamilies([v4(1), v6(1), v6(2)]), [v4(1), v6(1), v6(2)]);
+  assert.deepEqual(interleaveFamilies([v4(1), v4(2)]), [v4(1), v4(2)]);
+});
+
+test('candidatesOf() gives addresses of one backend less time than the backend after them', () => {
+  const candidates = candidatesOf({ id: 7, proxy: null }, [v4(1), v4(2), v6(1)]);
+  assert.deepEqual(
+    candidates.map(({ endpoint, delayMs }) => [endpoint, delayMs]),
+    [
+      [v4(1), 250],
+      [v6(1), 250],
+      [v4(2), 1000],
+    ],
+  );
+  assert.ok(candidates.every(({ backend }) => backend === 7));
+});
+
+test('candidatesOf() takes a bounded number of addresses', () => {
+  const many = Array.from({ length: 40 }, (_, index) => v4(index + 1));
+  assert.equal(candidatesOf({ id: -1, proxy: null }, many).length, DIAL_ADDRESSES_MAX);
+});

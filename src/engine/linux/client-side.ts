@@ -1,0 +1,136 @@
+/** The client's side of a connection until its relay begins: one socket, what it has sent, and whether it is still there. */
+import { PENDING_BYTES_MAX } from '../../limits.ts';
+import type { PeerAddress } from '../../wire/peer-address.ts';
+import { StreamBuffer } from '../stream-buffer.ts';
+import { nowMs } from './clock.ts';
+import type { EventOwner } from './reactor.ts';
+import { READ_EVENTS } from './relay.ts';
+import type { RelayedSocket } from './relay.ts';
+import { EPOLLERR, EPOLLHUP, EPOLLPRI, EPOLLRDHUP } from './syscalls/constants.ts';
+import { errnoName } from './syscalls/system-error.ts';
+import { WheelTimer } from './timer-wheel.ts';
+import type { WorkerContext } from './worker-context.ts';
+
+export interface AcceptedSocket {
+  readonly fd: number;
+  readonly id: number;
+  /** Index of the listener. */
+  readonly listener: number;
+  readonly peer: PeerAddress;
+}
+
+export abstract class ClientSide extends WheelTimer implements EventOwner {
+  readonly accepted: AcceptedSocket;
+  protected readonly context: WorkerContext;
+  /** What the client has sent so far, where it had to be copied. */
+  protected held: StreamBuffer | null = null;
+  /** Its end of file was read. */
+  protected clientEnded = false;
+  protected hangup = false;
+  protected urgent = false;
+  #canRead = true;
+  #watch = -1;
+
+  constructor(context: WorkerContext, accepted: AcceptedSocket) {
+    super();
+    this.context = context;
+    this.accepted = accepted;
+  }
+
+  abstract onEvents(role: number, events: number): void;
+  abstract onFault(error: unknown): void;
+  /** The client is gone before its relay began; `code` of the system's error, or null for an orderly end. */
+  protected abstract leave(code: string | null): void;
+  /** Called when the end of file was read. */
+  protected abstract onClientEnd(): void;
+
+  /** Takes down what epoll tells of the client's socket. */
+  protected noteEvents(events: number): void {
+    this.#canRead = true;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0) this.hangup = true;
+    if ((events & EPOLLPRI) !== 0) this.urgent = true;
+  }
+
+  /** Bytes received into the scratch buffer, 0 for none: the client waits, or has ended, or is gone. */
+  protected receive(): number {
+    if (!this.#canRead) return 0;
+    const { sockets } = this.context;
+    const count = sockets.receive(this.accepted.fd, sockets.scratch);
+    if (count > 0) {
+      if (count < sockets.scratch.length) this.#canRead = this.hangup || this.urgent;
+      return count;
+    }
+    this.#canRead = false;
+    if (count === 0) {
+      this.clientEnded = true;
+      this.onClientEnd();
+    } else if (!sockets.wouldBlock) {
+      this.leave(errnoName(sockets.errno));
+    }
+    return 0;
+  }
+
+  /** Keeps bytes that have come behind those kept so far, and answers all of them. */
+  protected hold(bytes: Uint8Array): Uint8Array {
+    this.held ??= new StreamBuffer();
+    this.held.append(bytes);
+    return this.held.bytes;
+  }
+
+  /** Keeps what the client has sent, and goes on reading it, while something else is waited for. */
+  protected keepWaiting(stream: Uint8Array): void {
+    if (this.held === null) this.hold(stream);
+    this.watchClient();
+    this.collect();
+  }
+
+  /** Reads on up to a bound, mostly to hear of a client that leaves. */
+  protected collect(): void {
+    const { scratch } = this.context.sockets;
+    while ((this.held?.length ?? 0) < PENDING_BYTES_MAX) {
+      const count = this.receive();
+      if (count === 0) return;
+      this.hold(scratch.bytes.subarray(0, count));
+    }
+    if (this.hangup) this.#checkGone();
+  }
+
+  protected watchClient(): void {
+    if (this.#watch === -1) this.#watch = this.context.reactor.watch(this.accepted.fd, READ_EVENTS, this, 0);
+  }
+
+  /** The socket for a relay to take over, with its watch if it has one. */
+  protected get clientSocket(): RelayedSocket {
+    return { fd: this.accepted.fd, watch: this.#watch, events: READ_EVENTS };
+  }
+
+  /** A relay has taken the socket over. */
+  protected handOver(): void {
+    this.#watch = -1;
+  }
+
+  /** Whether there may be something to read that no event is going to tell of any more. */
+  protected get canRead(): boolean {
+    return this.#canRead;
+  }
+
+  protected forgetClient(): void {
+    if (this.#watch !== -1) this.context.reactor.forget(this.#watch);
+  }
+
+  protected setTimer(delayMs: number): void {
+    this.context.reactor.timers.set(this, nowMs(), delayMs);
+  }
+
+  /** Exact where somebody will read it, else the beginning of the reactor's turn, which costs nothing. */
+  protected clock(): number {
+    const { host, reactor } = this.context;
+    return host.wantsRecords ? nowMs() : reactor.now;
+  }
+
+  /** A client that is not read any more can still be found gone. */
+  #checkGone(): void {
+    const errno = this.context.sockets.takeError(this.accepted.fd);
+    if (errno !== 0) this.leave(errnoName(errno));
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What decisions look at beside the snapshot: facts that change while the proxy runs. They lie in memory that all
+ * threads share, or are published by the main thread, so that one code decides everywhere and never waits.
+ */
+import { AddressBook } from './backends/address-book.ts';
+import { BackendLedger, createLedgerMemory } from './backends/backend-ledger.ts';
+import type { PlainBackend } from './backends/plain-pool.ts';
+import type { PlainConfig } from './snapshot.ts';
+
+/** Memory shared by all threads of one proxy; can be sent to a worker as it is. */
+export interface SharedMemory {
+  readonly backends: SharedArrayBuffer;
+}
+
+export interface Live {
+  readonly ledger: BackendLedger;
+  readonly addresses: AddressBook;
+  /** Milliseconds of a monotonic clock that is the same in all threads. */
+  readonly nowMs: () => number;
+}
+
+/** Made once by the main thread; `workers` as in the engine's settings. */
+export function createSharedMemory(plain: PlainConfig, workers: number): SharedMemory {
+  return { backends: createLedgerMemory(trackedBackends(plain).length, workers) };
+}
+
+/** One thread's view: `worker` is its index, 0 for an engine that runs on the main thread. */
+export function openLive(plain: PlainConfig, shared: SharedMemory, worker: number): Live {
+  const backends = trackedBackends(plain);
+  const ledger = new BackendLedger({ memory: shared.backends, backends, worker });
+  return { ledger, addresses: new AddressBook(), nowMs: sharedNowMs };
+}
+
+/** The backends that have a number, in the order of their numbers. */
+export function trackedBackends({ routes }: PlainConfig): readonly PlainBackend[] {
+  return routes.flatMap(({ action }) =>
+    action.kind === 'relay' ? action.pool.backends.filter(({ id }) => id >= 0) : [],
+  );
+}
+
+/** `performance.now()` counts from the start of its thread; both it and hrtime read CLOCK_MONOTONIC. */
+const threadStartMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+function sharedNowMs(): number {
+  return threadStartMs + performance.now();
+}
