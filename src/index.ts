@@ -3,9 +3,12 @@ export { createProxy } from './proxy.ts';
 export type { CloseOptions, CloseResult, ProxyEvents, SniProxy } from './proxy.ts';
 export type {
   AnswerName,
+  BackendConfig,
   DurationText,
+  EjectConfig,
   EngineName,
   GuardConfig,
+  HealthConfig,
   OneOrMany,
   PoliciesConfig,
   RouteConfig,

@@ -106,6 +106,53 @@ export const WORKER_RESTART_MS_MAX = 10_000;
 /** Descriptors whose owner is remembered, so that those of a dead worker can be closed. */
 export const DESCRIPTORS_TRACKED_MAX = 1_048_576;
 
+/** Backends of one pool. */
+export const POOL_BACKENDS_MAX = 512;
+/** Backends of all pools that connections are counted of: each takes some memory for each worker. */
+export const BACKENDS_COUNTED_MAX = 65_536;
+/** Largest weight of a backend: it bounds how long a round of turns is. */
+export const WEIGHT_MAX = 1000;
+/** Other backends that a connection tries when its first one fails: unless configured, and at most. */
+export const RETRIES = 2;
+export const RETRIES_MAX = 7;
+/** Slots of a consistent hash; a prime, so that each backend's steps reach every slot. */
+export const MAGLEV_SLOTS = 65_537;
+/** The same for small pools, which leave each backend enough slots for an even share. */
+export const MAGLEV_SLOTS_SMALL = 2039;
+/** Slots a backend has at least: shares are even to about 1 % then (Maglev, section 5.3). */
+export const MAGLEV_SLOTS_PER_BACKEND_MIN = 100;
+/** Failures in a row after which a backend of a pool is left out for a while, unless configured; and at most. */
+export const EJECTION_FAILURES = 3;
+export const EJECTION_FAILURES_MAX = 1000;
+/** Milliseconds for which it is left out the first time, unless configured: a restart takes about that long. */
+export const EJECTION_BASE_MS = 5_000;
+/** Milliseconds for which it is left out at most, unless configured. */
+export const EJECTION_MAX_MS = 300_000;
+/** Milliseconds until an ejection is announced: it happens in any thread, and is looked for. */
+export const EJECTION_POLL_MS = 250;
+/** Milliseconds between two checks of one backend, unless configured; each is up to a tenth early or late. */
+export const HEALTH_INTERVAL_MS = 5_000;
+/** Milliseconds that a check may take, unless configured. */
+export const HEALTH_TIMEOUT_MS = 2_000;
+/** Shortest interval and time-out of checks. */
+export const HEALTH_MS_MIN = 100;
+/** Good checks in a row after which a backend is up again, bad ones after which it is down, unless configured. */
+export const HEALTH_RISE = 2;
+export const HEALTH_FALL = 3;
+/** The most checks in a row that can be asked for. */
+export const HEALTH_COUNT_MAX = 100;
+/** Days before a certificate expires from which on it is warned of, unless configured. */
+export const HEALTH_EXPIRY_DAYS = 14;
+/** Days that can be asked for at most. */
+export const HEALTH_EXPIRY_DAYS_MAX = 3650;
+/** Health checks under way at once; further ones wait for their turn. */
+export const HEALTH_CHECKS_MAX = 64;
+/**
+ * Milliseconds that a relay waits for its backend's first byte with the client's bytes kept for another backend; then
+ * they are let go.
+ */
+export const REPLAY_TIMEOUT_MS = 10_000;
+
 /** Routes in one table. */
 export const ROUTES_MAX = 1_000_000;
 /** Characters of one pattern, regular expressions included. */

@@ -4,7 +4,7 @@
  */
 import { AddressBook } from './backends/address-book.ts';
 import { BackendLedger, createLedgerMemory } from './backends/backend-ledger.ts';
-import type { PlainBackend } from './backends/plain-pool.ts';
+import type { TrackedBackend } from './backends/backend-ledger.ts';
 import type { PlainConfig } from './snapshot.ts';
 
 /** Memory shared by all threads of one proxy; can be sent to a worker as it is. */
@@ -27,15 +27,17 @@ export function createSharedMemory(plain: PlainConfig, workers: number): SharedM
 /** One thread's view: `worker` is its index, 0 for an engine that runs on the main thread. */
 export function openLive(plain: PlainConfig, shared: SharedMemory, worker: number): Live {
   const backends = trackedBackends(plain);
-  const ledger = new BackendLedger({ memory: shared.backends, backends, worker });
+  const ledger = new BackendLedger({ memory: shared.backends, backends, worker, nowMs: sharedNowMs });
   return { ledger, addresses: new AddressBook(), nowMs: sharedNowMs };
 }
 
 /** The backends that have a number, in the order of their numbers. */
-export function trackedBackends({ routes }: PlainConfig): readonly PlainBackend[] {
-  return routes.flatMap(({ action }) =>
-    action.kind === 'relay' ? action.pool.backends.filter(({ id }) => id >= 0) : [],
-  );
+export function trackedBackends({ routes }: PlainConfig): readonly (TrackedBackend & { route: string })[] {
+  return routes.flatMap(({ name, action }) => {
+    if (action.kind !== 'relay') return [];
+    const { backends, ejection } = action.pool;
+    return backends.filter(({ id }) => id >= 0).map(plain => ({ plain, ejection, route: name }));
+  });
 }
 
 /** `performance.now()` counts from the start of its thread; both it and hrtime read CLOCK_MONOTONIC. */

@@ -189,7 +189,9 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     this.#decider.live.ledger.leave(backend, outcome);
   }
 
-  backendAnswered(_backend: number): void {}
+  backendAnswered(backend: number): void {
+    this.#decider.live.ledger.answered(backend);
+  }
 
   workerDied(worker: number): void {
     this.#decider.live.ledger.giveBack(worker);

@@ -47,7 +47,7 @@ export interface RelayVerdict {
 
 /**
  * What became of a backend that was taken: `failed` to connect, `lost` before its first byte, `ended` well as far as
- * it is concerned, or `unused` because another was faster or the client left.
+ * it is concerned, or `unused`: another was faster, the client left first, or it tells nothing for another reason.
  */
 export type BackendOutcome = 'failed' | 'lost' | 'ended' | 'unused';
 

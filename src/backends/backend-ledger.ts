@@ -4,44 +4,115 @@
  * same facts without a message.
  */
 import type { BackendOutcome } from '../verdict.ts';
-import type { PlainBackend } from './plain-pool.ts';
+import type { PlainBackend, PlainEjection } from './plain-pool.ts';
 
-/** Numbers of one backend, all 32 bits wide. */
+/** Numbers of one backend, 32 bits wide. */
 const OPEN = 0;
-const FIELDS = 1;
+/** 1 while active checks find it down. */
+const DOWN = 1;
+const FAILURES_IN_A_ROW = 2;
+/** 1 while one thread writes an ejection. */
+const EJECTING = 3;
+/** Times in a row it was ejected soon after it had returned. */
+const LEVEL = 4;
+/** These three only count up, and wrap. */
+const TAKEN = 5;
+const FAILED = 6;
+const EJECTIONS = 7;
+const FIELDS = 8;
+
+/** In front of all backends: how often anything was ejected, so that a reader sees at once whether to look. */
+const HEAD_BYTES = 8;
+/** When its ejection ends. */
+const TIME_BYTES = 8;
 const FIELD_BYTES = 4;
 
 /** Memory for a ledger of this many backends, used by this many workers. */
 export function createLedgerMemory(backends: number, workers: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(backends * (FIELDS + workers) * FIELD_BYTES);
+  return new SharedArrayBuffer(HEAD_BYTES + backends * (TIME_BYTES + (FIELDS + workers) * FIELD_BYTES));
+}
+
+/** A backend that has a number, and when it is ejected. */
+export interface TrackedBackend {
+  readonly plain: PlainBackend;
+  readonly ejection: PlainEjection;
 }
 
 export interface LedgerOptions {
   readonly memory: SharedArrayBuffer;
-  /** The backends that have a number, in the order of their numbers. */
-  readonly backends: readonly PlainBackend[];
+  /** In the order of their numbers. */
+  readonly backends: readonly TrackedBackend[];
   /** Whose column of open connections this thread writes. */
   readonly worker: number;
+  /** Milliseconds of a monotonic clock that is the same in all threads. */
+  readonly nowMs: () => number;
+}
+
+/** How often something has happened to a backend since the proxy started. */
+export interface BackendCounts {
+  readonly open: number;
+  readonly taken: number;
+  readonly failed: number;
+  readonly ejections: number;
 }
 
 export class BackendLedger {
+  /** Aligned 64-bit numbers: engines of 64-bit machines read and write each in one go. */
+  readonly #ejectedUntil: Float64Array;
   readonly #numbers: Int32Array;
-  readonly #limits: readonly number[];
+  readonly #head: Int32Array;
+  readonly #backends: readonly TrackedBackend[];
   readonly #worker: number;
+  readonly #nowMs: () => number;
 
-  constructor({ memory, backends, worker }: LedgerOptions) {
-    this.#numbers = new Int32Array(memory);
-    this.#limits = backends.map(({ maxConnections }) => maxConnections);
+  constructor({ memory, backends, worker, nowMs }: LedgerOptions) {
+    const { length } = backends;
+    this.#head = new Int32Array(memory, 0, 1);
+    this.#ejectedUntil = new Float64Array(memory, HEAD_BYTES, length);
+    this.#numbers = new Int32Array(memory, HEAD_BYTES + length * TIME_BYTES);
+    this.#backends = backends;
     this.#worker = worker;
+    this.#nowMs = nowMs;
   }
 
   get size(): number {
-    return this.#limits.length;
+    return this.#backends.length;
+  }
+
+  /** Changes whenever a backend is ejected. */
+  get ejectionsSoFar(): number {
+    return Atomics.load(this.#head, 0);
   }
 
   /** Connections open to a backend now, over all workers. */
   open(backend: number): number {
     return Atomics.load(this.#numbers, backend * FIELDS + OPEN);
+  }
+
+  counts(backend: number): BackendCounts {
+    const at = backend * FIELDS;
+    const read = (field: number): number => Atomics.load(this.#numbers, at + field) >>> 0;
+    return { open: read(OPEN), taken: read(TAKEN), failed: read(FAILED), ejections: read(EJECTIONS) };
+  }
+
+  /** Active checks find it down. */
+  isDown(backend: number): boolean {
+    return Atomics.load(this.#numbers, backend * FIELDS + DOWN) === 1;
+  }
+
+  isEjected(backend: number): boolean {
+    const until = this.#ejectedUntil[backend]!;
+    return until > 0 && until > this.#nowMs();
+  }
+
+  /** When the last ejection of a backend ends or has ended; 0 if there was none. */
+  ejectedUntil(backend: number): number {
+    return this.#ejectedUntil[backend]!;
+  }
+
+  isFull(backend: number): boolean {
+    const limit = this.#backends[backend]!.plain.maxConnections;
+    return limit > 0 && this.open(backend) >= limit;
   }
 
   /**
@@ -50,25 +121,41 @@ export class BackendLedger {
    */
   take(backend: number): boolean {
     const at = backend * FIELDS + OPEN;
-    const limit = this.#limits[backend] ?? 0;
+    const limit = this.#backends[backend]!.plain.maxConnections;
     const column = this.#column(this.#worker) + backend;
     for (;;) {
       const open = Atomics.load(this.#numbers, at);
       if (limit > 0 && open >= limit) return false;
       if (Atomics.compareExchange(this.#numbers, at, open, open + 1) !== open) continue;
       this.#numbers[column]! += 1;
+      Atomics.add(this.#numbers, backend * FIELDS + TAKEN, 1);
       return true;
     }
   }
 
-  /** Gives back what was taken. */
-  leave(backend: number, _outcome: BackendOutcome): void {
+  /** Gives back what was taken, and takes down how it went. */
+  leave(backend: number, outcome: BackendOutcome): void {
     const column = this.#column(this.#worker) + backend;
     Atomics.sub(this.#numbers, backend * FIELDS + OPEN, 1);
     this.#numbers[column]! -= 1;
+    if (outcome === 'failed' || outcome === 'lost') this.#fail(backend);
+    else if (outcome === 'ended') this.answered(backend);
   }
 
-  /** Called by the main thread when a worker has died: its connections are given back. */
+  /** A backend has done what it should. */
+  answered(backend: number): void {
+    const at = backend * FIELDS + FAILURES_IN_A_ROW;
+    // Mostly it has not failed: then nothing is written that other threads would have to fetch again.
+    if (Atomics.load(this.#numbers, at) !== 0) Atomics.store(this.#numbers, at, 0);
+  }
+
+  // Called by the main thread.
+
+  setDown(backend: number, down: boolean): void {
+    Atomics.store(this.#numbers, backend * FIELDS + DOWN, down ? 1 : 0);
+  }
+
+  /** A worker has died: its connections are given back. */
   giveBack(worker: number): void {
     const column = this.#column(worker);
     for (let backend = 0; backend < this.size; backend++) {
@@ -79,7 +166,39 @@ export class BackendLedger {
     }
   }
 
+  #fail(backend: number): void {
+    const at = backend * FIELDS;
+    Atomics.add(this.#numbers, at + FAILED, 1);
+    const failures = Atomics.add(this.#numbers, at + FAILURES_IN_A_ROW, 1) + 1;
+    const { ejection } = this.#backends[backend]!;
+    if (ejection.failures === 0 || failures < ejection.failures || this.isEjected(backend)) return;
+    // Whoever comes second leaves it to the first.
+    if (Atomics.compareExchange(this.#numbers, at + EJECTING, 0, 1) !== 0) return;
+    if (!this.isEjected(backend)) this.#eject(backend, ejection);
+    Atomics.store(this.#numbers, at + EJECTING, 0);
+  }
+
+  /**
+   * Failures in a row stay as they are: the first failure after the return ejects again, for twice as long, unless the
+   * backend had been well for as long as it was ejected.
+   */
+  #eject(backend: number, { baseMs, maxMs }: PlainEjection): void {
+    const at = backend * FIELDS;
+    const now = this.#nowMs();
+    const lasts = (level: number): number => Math.min(baseMs * 2 ** (level - 1), maxMs);
+    const before = this.#numbers[at + LEVEL]!;
+    const hasRecovered = now - this.#ejectedUntil[backend]! > lasts(before);
+    const level = before === 0 || hasRecovered ? 1 : Math.min(before + 1, LEVEL_MAX);
+    this.#numbers[at + LEVEL] = level;
+    this.#ejectedUntil[backend] = now + lasts(level);
+    Atomics.add(this.#numbers, at + EJECTIONS, 1);
+    Atomics.add(this.#head, 0, 1);
+  }
+
   #column(worker: number): number {
     return this.size * (FIELDS + worker);
   }
 }
+
+/** More doublings than any bound on the time allows. */
+const LEVEL_MAX = 40;

@@ -6,7 +6,15 @@ import type { Backend } from './backend-address.ts';
  * How a connection's backend is chosen: in turn by weight, the one with the fewest connections for its weight, the
  * less busy one of two picked at random, or always the same one for a client address or a name.
  */
-export type Balance = 'round-robin' | 'least-connections' | 'random-of-two' | 'hash-client' | 'hash-name';
+export const BALANCES = [
+  'round-robin',
+  'least-connections',
+  'random-of-two',
+  'hash-client',
+  'hash-name',
+] as const;
+
+export type Balance = (typeof BALANCES)[number];
 
 export interface PlainBackend {
   /** Counts up over the whole configuration where connections to it are counted or judged; else -1. */
@@ -21,10 +29,39 @@ export interface PlainBackend {
   readonly proxy: ProxyOut | null;
 }
 
+/** When a backend that fails is left out for a while. */
+export interface PlainEjection {
+  /** Failures in a row that it takes; 0 for never. */
+  readonly failures: number;
+  /** How long the first time; doubled each time it happens again soon. */
+  readonly baseMs: number;
+  readonly maxMs: number;
+}
+
+/** How backends are looked after while nobody uses them. */
+export interface PlainHealth {
+  /** Whether they take a connection, or also show a certificate that is valid for the name. */
+  readonly check: 'tcp' | 'tls';
+  /** The server name of a TLS check; empty for a TCP check. */
+  readonly serverName: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Good checks in a row after which a backend is up again. */
+  readonly rise: number;
+  /** Bad checks in a row after which it is down. */
+  readonly fall: number;
+  /** Days before a certificate expires from which on it is warned of. */
+  readonly expiryDays: number;
+}
+
 export interface PlainPool {
   /** At least one. */
   readonly backends: readonly PlainBackend[];
   readonly balance: Balance;
   /** How many other backends a connection tries when the first one fails. */
   readonly retry: number;
+  readonly ejection: PlainEjection;
+  readonly health: PlainHealth | null;
+  /** What becomes of the connections of a backend that checks have found down. */
+  readonly onDown: 'keep' | 'close';
 }

@@ -42,8 +42,8 @@ export function addConfigFlags(command: Command): void {
     )
     .addOption(
       many(
-        '-r, --route <pattern=backend>',
-        'relay names that match (repeatable) to host:port, [v6]:port, unix:/path or {sni}:port',
+        '-r, --route <pattern=backend,...>',
+        'relay names that match (repeatable) to host:port, [v6]:port, unix:/path or {sni}:port, or to several in turn',
       ),
     )
     .addOption(
@@ -106,12 +106,18 @@ export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
 }
 
 /**
- * `PATTERN=BACKEND`: the first equals sign parts them, but behind a regular expression the one after its closing
- * slash. Without one the whole text stands as the pattern, and the check says what is missing.
+ * `PATTERN=BACKEND` or `PATTERN=BACKEND,BACKEND`: the first equals sign parts them, but behind a regular expression the
+ * one after its closing slash. Without one the whole text stands as the pattern, and the check says what is missing.
  */
-export function parseRouteFlag(text: string): { match: string; backend?: string } {
+export function parseRouteFlag(text: string): { match: string; backend?: string; backends?: string[] } {
   const at = text.startsWith('/') ? text.lastIndexOf('/=') + 1 : text.indexOf('=');
-  return at <= 0 ? { match: text } : { match: text.slice(0, at), backend: text.slice(at + 1) };
+  if (at <= 0) return { match: text };
+  const [match, backend] = [text.slice(0, at), text.slice(at + 1)];
+  const parts = backend.split(',');
+  // The path of a socket may hold a comma of its own.
+  const isList =
+    parts.length > 1 && (parts.every(part => part.includes(':')) || !backend.startsWith('unix:'));
+  return isList ? { match, backends: parts } : { match, backend };
 }
 
 function append(

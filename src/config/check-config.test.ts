@@ -9,6 +9,7 @@ import { createSnapshot } from '../snapshot.ts';
 import type { RouteAction } from '../snapshot.ts';
 import type { CheckedConfig } from './check-config.ts';
 import { checkConfig, inspectConfig } from './check-config.ts';
+import { poolOfOne } from './read-pool.ts';
 import type { SniwayConfig } from './sniway-config.ts';
 
 const SAMPLE: SniwayConfig = {
@@ -84,8 +85,7 @@ const CHECKED: CheckedConfig = {
 
 /** The action of a route with a single backend. */
 function relayTo(backend: Backend): RouteAction {
-  const only = { id: -1, backend, weight: 1, backup: false, maxConnections: 0, proxy: null };
-  return { kind: 'relay', pool: { backends: [only], balance: 'round-robin', retry: 0 } };
+  return { kind: 'relay', pool: poolOfOne(backend) };
 }
 
 const ROUTE = { match: 'a.example.com', backend: '10.0.0.5:443' };

@@ -119,10 +119,12 @@ function findLoops(drafts: readonly RouteDraft[], listeners: readonly ListenTarg
   );
   return drafts.flatMap(({ action, path }) => {
     const backends = action?.kind === 'relay' ? action.pool.backends : [];
-    const own = backends.map(({ backend }) => search(backend)).find(found => found !== null) ?? null;
-    if (own === null) return [];
-    const message = `this is Sniway's own listener ${formatListenTarget(own)}: connections would go in circles`;
-    return [errorAt([...path, 'backend'], message)];
+    return backends.flatMap(({ backend }, index) => {
+      const own = search(backend);
+      if (own === null) return [];
+      const message = `this is Sniway's own listener ${formatListenTarget(own)}: connections would go in circles`;
+      return [errorAt([...path, ...(backends.length === 1 ? ['backend'] : ['backends', index])], message)];
+    });
   });
 }
 

@@ -1,11 +1,12 @@
 /** Routes against each other: names, conflicts, routes that nothing reaches. */
-import { ROUTES_MAX } from '../limits.ts';
+import { BACKENDS_COUNTED_MAX, ROUTES_MAX } from '../limits.ts';
 import { createRouteTable } from '../routing/route-table.ts';
 import type { PlainRoute } from '../snapshot.ts';
 import { describePath } from './describe-path.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';
 import { quote } from './plain-text.ts';
+import { numberBackends } from './read-pool.ts';
 import type { RouteDraft } from './read-routes.ts';
 
 const NO_ROUTES = [
@@ -21,18 +22,29 @@ export function findRouteProblems(drafts: readonly RouteDraft[], isEmpty: boolea
   if (drafts.length > ROUTES_MAX) {
     return [errorAt(['routes'], `${drafts.length} routes and suffixes are too many: at most ${ROUTES_MAX}`)];
   }
-  return [...findNamesakes(drafts), ...findTableProblems(drafts)];
+  return [...findNamesakes(drafts), ...findTableProblems(drafts), ...findTooManyCounted(drafts)];
+}
+
+function findTooManyCounted(drafts: readonly RouteDraft[]): Finding[] {
+  const actions = numberBackends(drafts.flatMap(({ action }) => action ?? []));
+  const ids = actions.flatMap(action => (action.kind === 'relay' ? action.pool.backends : []));
+  const counted = ids.filter(({ id }) => id >= 0).length;
+  if (counted <= BACKENDS_COUNTED_MAX) return [];
+  const message = `${counted} backends in pools, or with limits or checks, are too many: at most ${BACKENDS_COUNTED_MAX}`;
+  return [errorAt(['routes'], message)];
 }
 
 /** The routes as they are used; a route without a name is called by its first pattern, and told from its namesakes. */
 export function nameRoutes(drafts: readonly RouteDraft[]): PlainRoute[] {
   const taken = new Set(drafts.flatMap(({ name }) => (name === null ? [] : [name])));
   const counts = new Map<string, number>();
-  return drafts.flatMap(({ name, patterns, alpn, action }) => {
+  const routes = drafts.flatMap(({ name, patterns, alpn, action }) => {
     if (action === null) return [];
     const texts = patterns.map(({ text }) => text);
     return [{ name: name ?? claimName(texts[0] ?? '', taken, counts), patterns: texts, alpn, action }];
   });
+  const actions = numberBackends(routes.map(({ action }) => action));
+  return routes.map((route, index) => ({ ...route, action: actions[index]! }));
 }
 
 /** `pattern`, else `pattern#2`, and so on. */

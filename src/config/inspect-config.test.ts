@@ -190,8 +190,8 @@ test('inspectConfig() suggests the known key, and does not tell it as missing to
     [{ listen: 443, route: [ROUTE] }, 'error route: unknown key "route" (did you mean "routes"?)'],
     [{ listen: 443, suffix: '.a.example' }, 'error suffix: unknown key "suffix" (did you mean "suffixes"?)'],
     [
-      { listen: 443, routes: [{ match: 'a.example', backends: '10.0.0.5:443' }] },
-      'error routes[0].backends: unknown key "backends" (did you mean "backend"?)',
+      { listen: 443, routes: [{ match: 'a.example', backendd: '10.0.0.5:443' }] },
+      'error routes[0].backendd: unknown key "backendd" (did you mean "backend"?)',
     ],
     [
       { listen: 443, routes: [{ mach: 'a.example', reject: 'close' }] },

@@ -1,13 +1,11 @@
 /** Routes and suffixes of a configuration, each by itself. */
-import { parseBackend } from '../backends/backend-address.ts';
-import type { Backend } from '../backends/backend-address.ts';
-import type { PlainPool } from '../backends/plain-pool.ts';
 import { isBounded, parsePattern } from '../routing/pattern.ts';
 import type { RouteAction } from '../snapshot.ts';
 import { findAnswer } from './answer.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';
 import { quote } from './plain-text.ts';
+import { findPoolProblems, poolOfOne, readPool } from './read-pool.ts';
 import type { PlacedText } from './read-value.ts';
 import { asObject, asTexts, isObject } from './read-value.ts';
 import { parseSuffix } from './suffix.ts';
@@ -51,46 +49,45 @@ function readRoute(
   path: ProblemPath,
   findings: Finding[],
 ): RouteDraft {
+  const patterns = asTexts(route.match, [...path, 'match']).filter(({ text }) => parsePattern(text).ok);
   const draft: RouteDraft = {
     path,
     name: typeof route.name === 'string' ? route.name : null,
-    patterns: asTexts(route.match, [...path, 'match']).filter(({ text }) => parsePattern(text).ok),
+    patterns,
     alpn: asTexts(route.alpn, path).map(({ text }) => text),
-    action: readAction(route),
+    action: readAction(
+      route,
+      patterns.map(({ text }) => text),
+    ),
   };
   findings.push(...findActionProblems(route, path), ...findUnboundedNames(draft));
+  findings.push(...findPoolProblems(route, draft.action, path));
   return draft;
 }
 
-function readAction(route: Readonly<Record<string, unknown>>): RouteAction | null {
-  if (typeof route.backend === 'string') {
-    const parsed = parseBackend(route.backend);
-    return parsed.ok ? { kind: 'relay', pool: poolOfOne(parsed.backend) } : null;
+function readAction(
+  route: Readonly<Record<string, unknown>>,
+  patterns: readonly string[],
+): RouteAction | null {
+  if (route.backend !== undefined || route.backends !== undefined) {
+    const pool = readPool(route, patterns);
+    return pool === null ? null : { kind: 'relay', pool };
   }
   const answer = typeof route.reject === 'string' ? findAnswer(route.reject) : null;
   return answer === null ? null : { kind: 'reject', answer };
 }
 
-/** The pool of a route with a single backend. */
-function poolOfOne(backend: Backend): PlainPool {
-  const only = { id: -1, backend, weight: 1, backup: false, maxConnections: 0, proxy: null };
-  return { backends: [only], balance: 'round-robin', retry: 0 };
-}
-
 function findActionProblems(route: Readonly<Record<string, unknown>>, path: ProblemPath): Finding[] {
-  const hasBackend = route.backend !== undefined;
-  const hasReject = route.reject !== undefined;
-  if (hasBackend !== hasReject) return [];
-  if (hasBackend) {
-    return [
-      {
-        ...errorAt([...path, 'reject'], 'a route has a backend or rejects, not both: remove one'),
-        spot: 'key',
-      },
-    ];
+  const given = ['backend', 'backends', 'reject'].filter(key => route[key] !== undefined);
+  if (given.length === 1) return [];
+  if (given.length === 0) {
+    const message = 'a route needs "backend" (10.0.0.5:443) or "reject" (unrecognized_name)';
+    return [{ ...errorAt(path, message), missing: ['backend', 'backends', 'reject'] }];
   }
-  const message = 'a route needs "backend" (10.0.0.5:443) or "reject" (unrecognized_name)';
-  return [{ ...errorAt(path, message), missing: ['backend', 'reject'] }];
+  const message = given.includes('reject')
+    ? 'a route has a backend or rejects, not both: remove one'
+    : 'a route has "backend" or "backends", not both: put all of them into "backends"';
+  return [{ ...errorAt([...path, given.at(-1)!], message), spot: 'key' }];
 }
 
 /** `{sni}` lets the client choose where to go: the pattern must say within which names. */

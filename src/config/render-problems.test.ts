@@ -25,10 +25,10 @@ function aliases(count: number): string {
 
 test('renderProblems() shows place, text, source line and caret', () => {
   assert.equal(
-    renderLines('listen: 443', 'routes:', '  - match: a.example.com', '    backends: 10.0.0.5:443'),
+    renderLines('listen: 443', 'routes:', '  - match: a.example.com', '    backendd: 10.0.0.5:443'),
     [
-      'sniway.yaml:4:5  error  unknown key "backends" (did you mean "backend"?)',
-      '    4 |     backends: 10.0.0.5:443',
+      'sniway.yaml:4:5  error  unknown key "backendd" (did you mean "backend"?)',
+      '    4 |     backendd: 10.0.0.5:443',
       '      |     ^',
     ].join('\n'),
   );

@@ -30,7 +30,24 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
     ROOT,
     ['listen', 'routes', 'suffixes', 'policies', 'guard', 'timeouts', 'tcp', 'workers', 'spin', 'engine'],
   ],
-  ['routes', ROOT.properties?.routes?.items, ['name', 'match', 'alpn', 'backend', 'reject']],
+  [
+    'routes',
+    ROOT.properties?.routes?.items,
+    [
+      'name',
+      'match',
+      'alpn',
+      'backend',
+      'backends',
+      'balance',
+      'retry',
+      'eject',
+      'health',
+      'onDown',
+      'reject',
+    ],
+  ],
+  ['eject', ROOT.properties?.routes?.items?.properties?.eject, ['failures', 'base', 'max']],
   [
     'policies',
     ROOT.properties?.policies,
@@ -60,7 +77,10 @@ test('configJsonSchema() names every answer', () => {
 test('configJsonSchema() gives only examples and defaults that the schema itself takes', () => {
   const wrap: Record<string, (key: string, value: unknown) => unknown> = {
     '': (key, value) => ({ [key]: value }),
-    routes: (key, value) => ({ routes: [{ match: 'a.example', [key]: value }] }),
+    routes: (key, value) => ({
+      routes: [{ match: 'a.example', [key]: key === 'backends' ? [value] : value }],
+    }),
+    eject: (key, value) => ({ routes: [{ match: 'a.example', backends: ['a:1'], eject: { [key]: value } }] }),
     policies: (key, value) => ({ policies: { [key]: value } }),
     guard: (key, value) => ({ guard: { [key]: value } }),
     timeouts: (key, value) => ({ timeouts: { [key]: value } }),

@@ -1,6 +1,5 @@
 /** The one schema of the configuration: it checks, and it is printed as JSON Schema for editors. */
 import * as z from 'zod';
-import { parseBackend } from '../backends/backend-address.ts';
 import {
   DIAL_TIMEOUT_MS,
   DRAIN_TIMEOUT_MS,
@@ -11,35 +10,23 @@ import {
   KEEPALIVE_PROBES_MAX,
   WORKERS_MAX,
 } from '../limits.ts';
-import { parsePattern } from '../routing/pattern.ts';
 import { ANSWER_NAMES } from './answer.ts';
-import { parseDuration } from './duration.ts';
 import type { Finding } from './findings.ts';
-import { describeFound, toFindings } from './issue-findings.ts';
+import { toFindings } from './issue-findings.ts';
 import { parseListenTarget } from './listen-target.ts';
-import { didYouMean } from './nearest-word.ts';
 import { parseNetwork } from './network.ts';
-import { escapeControls, listWords, quote } from './plain-text.ts';
-import { checkAlpn, checkName } from './route-words.ts';
+import { answer, route, routeKeys } from './route-schema.ts';
+import { count, noneOrMany, policy, report, text, timeout, word } from './schema-parts.ts';
+import type { Shape } from './schema-parts.ts';
 import type {
   GuardConfig,
   PoliciesConfig,
-  RouteConfig,
   SniwayConfig,
   TcpConfig,
   TimeoutsConfig,
 } from './sniway-config.ts';
 import { parseSuffix } from './suffix.ts';
 
-/** One schema for each key of `T`, no more and no less. */
-type Shape<T> = { readonly [Key in keyof T]-?: z.ZodType };
-type Checked = { readonly ok: true } | { readonly ok: false; readonly message: string };
-
-const pattern = text(parsePattern).meta({
-  description: 'Exact name, *.name (one label), **.name (one or more labels) or /regular expression/',
-  examples: ['api.example.com', '*.example.com', '**.example.com'],
-});
-const answer = word(ANSWER_NAMES, 'close, reset or the name of a TLS alert').meta({ id: 'answer' });
 const network = text(parseNetwork).meta({ examples: ['10.0.0.0/8', 'fd00::/8'] });
 const listenText = text(parseListenTarget).meta({
   examples: ['127.0.0.1:8443', '[::1]:8443', '*:443', 'unix:/run/sniway.sock', 'fd:3'],
@@ -48,21 +35,6 @@ const listenPort = z
   .number()
   .superRefine((port, context) => report(context, parseListenTarget(port)))
   .meta({ multipleOf: 1, minimum: 0, maximum: 65_535 });
-
-const route = z.strictObject({
-  name: text(checkName).optional().describe('Shown in logs and metrics; unique. Default: the first pattern'),
-  match: oneOrMany(pattern).describe('The names this route takes'),
-  alpn: oneOrMany(text(checkAlpn))
-    .optional()
-    .describe('Only clients that offer one of these protocols. Default: every client'),
-  backend: text(parseBackend)
-    .optional()
-    .meta({
-      description: 'Where to relay: host:port, [v6]:port, unix:/path, or {sni}:port for the name asked for',
-      examples: ['10.0.0.5:443', '[fd00::5]:443', 'unix:/run/app.sock', '{sni}:443'],
-    }),
-  reject: answer.optional().describe('What the client gets to see instead of a backend'),
-} satisfies Shape<RouteConfig>);
 
 const policies = z.strictObject({
   noSni: policy(answer, 'unrecognized_name', 'No server name in the ClientHello'),
@@ -133,7 +105,7 @@ const config = z.strictObject({
 
 const KEYS = {
   '': Object.keys(config.shape),
-  routes: Object.keys(route.shape),
+  ...routeKeys,
   policies: Object.keys(policies.shape),
   guard: Object.keys(guard.shape),
   timeouts: Object.keys(timeouts.shape),
@@ -153,64 +125,4 @@ export function configJsonSchema(): Record<string, unknown> {
     title: 'Sniway configuration',
     description: 'Configuration of Sniway, an SNI proxy: which TLS server name goes to which backend',
   };
-}
-
-/** `misfit` says what to write instead of a value that is no text, where quotes around it do not mend it. */
-function text(check: (value: string) => Checked, misfit?: (value: unknown) => string | undefined) {
-  const schema = misfit === undefined ? z.string() : z.string({ error: ({ input }) => misfit(input) });
-  return schema.superRefine((value, context) => report(context, check(value)));
-}
-
-function oneOrMany<Item extends z.ZodType>(item: Item) {
-  return z.union([
-    item,
-    z.array(item).min(1, 'the list is empty: give at least one entry, or remove the key'),
-  ]);
-}
-
-/** An empty list says the same as no list. */
-function noneOrMany<Item extends z.ZodType>(item: Item) {
-  return z.union([item, z.array(item)]);
-}
-
-/** One word of a list; the message of a failure knows the nearest. */
-function word(words: readonly [string, ...string[]], summary = listWords(words)) {
-  return z.enum(words, {
-    error: ({ input }) =>
-      typeof input === 'string'
-        ? `${quote(input)} is not known here${didYouMean(input, words)}; write ${summary}`
-        : `expected ${summary}, found ${describeFound(input)}`,
-  });
-}
-
-function policy(words: z.ZodType, byDefault: string, description: string) {
-  return words.optional().meta({ description, default: byDefault });
-}
-
-function count(most: number, description: string) {
-  const range = `expected a whole number from 1 to ${most}`;
-  return z.number().int(range).min(1, range).max(most, range).optional().describe(description);
-}
-
-function timeout(defaultMs: number, leastMs: number, description: string) {
-  const check = (value: string): Checked => {
-    const parsed = parseDuration(value);
-    const tooShort = parsed.ok && parsed.ms < leastMs;
-    return tooShort
-      ? { ok: false, message: `${quote(value)} is too short: give at least ${leastMs}ms` }
-      : parsed;
-  };
-  return text(check, askForUnit)
-    .optional()
-    .meta({ description, default: `${defaultMs / 1_000}s`, pattern: '^[0-9]+(\\.[0-9]+)?(ms|s|m|h)$' });
-}
-
-function askForUnit(value: unknown): string | undefined {
-  return typeof value === 'number'
-    ? `the number ${value} needs a unit: write ${value}s or ${value}ms`
-    : undefined;
-}
-
-function report(context: z.RefinementCtx, checked: Checked): void {
-  if (!checked.ok) context.addIssue({ code: 'custom', message: escapeControls(checked.message) });
 }

@@ -1,4 +1,5 @@
 /** The configuration as a person writes it: one shape for YAML and JSON files, the command line and `createProxy`. */
+import type { Balance } from '../backends/plain-pool.ts';
 import type { ALERTS } from '../wire/tls-alert.ts';
 
 /** A number and its unit: `250ms`, `1.5s`, `2m`, `1h`. */
@@ -47,7 +48,7 @@ export interface SniwayConfig {
   readonly engine?: EngineName | undefined;
 }
 
-/** Names, and what is done with their connections: exactly one of `backend` and `reject`. */
+/** Names, and what is done with their connections: exactly one of `backend`, `backends` and `reject`. */
 export interface RouteConfig {
   /** Shown in logs and metrics; unique. Default: the first pattern. */
   readonly name?: string | undefined;
@@ -60,8 +61,59 @@ export interface RouteConfig {
   readonly alpn?: OneOrMany<string> | undefined;
   /** `10.0.0.5:443`, `[v6]:port`, `host:port`, `unix:/path`, or `{sni}:443` for the name the client asked for. */
   readonly backend?: string | undefined;
+  /** Several of them, each as its address alone or with more about it. */
+  readonly backends?: readonly (string | BackendConfig)[] | undefined;
+  /** Which backend a connection goes to. Default `round-robin`. */
+  readonly balance?: Balance | undefined;
+  /** How many other backends a connection tries before it fails, 0 to 7. Default 2. */
+  readonly retry?: number | undefined;
+  /** When a backend that fails is left out for a while. */
+  readonly eject?: EjectConfig | undefined;
+  /** How backends are checked while nobody uses them: `tcp`, `tls`, or more about it. Default: not at all. */
+  readonly health?: 'tcp' | 'tls' | HealthConfig | undefined;
+  /** What becomes of the connections of a backend that checks find down. Default `keep`. */
+  readonly onDown?: 'keep' | 'close' | undefined;
   /** What the client gets to see instead of a backend. */
   readonly reject?: AnswerName | undefined;
+}
+
+/** One of several backends. */
+export interface BackendConfig {
+  /** As in `backend`. */
+  readonly address: string;
+  /** Its share of the connections against the others, 1 to 1000. Default 1. */
+  readonly weight?: number | undefined;
+  /** Used only while no other backend is usable. Default false. */
+  readonly backup?: boolean | undefined;
+  /** Connections it gets at once; further ones go to other backends. Default: as many as come. */
+  readonly maxConnections?: number | undefined;
+}
+
+/** Failures are connections it refuses, does not answer, or closes before its first byte. */
+export interface EjectConfig {
+  /** Failures in a row that it takes; 0 for never. Default 3. */
+  readonly failures?: number | undefined;
+  /** How long the first time; doubled each time it fails again soon after. Default `5s`. */
+  readonly base?: DurationText | undefined;
+  /** How long at most. Default `5m`. */
+  readonly max?: DurationText | undefined;
+}
+
+export interface HealthConfig {
+  /** `tcp` connects; `tls` also asks for the name, and looks at the certificate that is shown. */
+  readonly check: 'tcp' | 'tls';
+  /** The server name a TLS check asks for. Default: the first pattern of the route, where that is one name. */
+  readonly name?: string | undefined;
+  /** Between two checks of a backend, at least 100ms. Default `5s`. */
+  readonly interval?: DurationText | undefined;
+  /** For one check, at least 100ms. Default `2s`. */
+  readonly timeout?: DurationText | undefined;
+  /** Good checks in a row after which a backend is up again. Default 2. */
+  readonly rise?: number | undefined;
+  /** Bad checks in a row after which a backend is down. Default 3. */
+  readonly fall?: number | undefined;
+  /** Days before a certificate expires from which on it is warned of. Default 14. */
+  readonly expiryDays?: number | undefined;
 }
 
 /** What each kind of refused client gets to see. */

@@ -3,7 +3,7 @@
  * state machine without sockets and clocks, so that every engine races alike.
  */
 import type { EndReason } from '../events.ts';
-import type { Candidate, Endpoint } from '../verdict.ts';
+import type { BackendOutcome, Candidate, Endpoint } from '../verdict.ts';
 
 /** Dial failures by how much they tell an operator, the most telling last. */
 const FAILURES = ['dial-unreachable', 'dial-timeout', 'limit', 'dial-refused'] as const satisfies EndReason[];
@@ -106,6 +106,13 @@ export function dialFailureReason(code: string): DialFailureReason {
     default:
       return 'dial-unreachable';
   }
+}
+
+/** How a backend has served whose relay has ended: going in the middle says neither that it is well nor that it is not. */
+export function relayOutcome(bytesFromBackend: number, endReason: EndReason): BackendOutcome {
+  const hasGone = endReason.startsWith('backend-');
+  if (bytesFromBackend === 0) return hasGone ? 'lost' : 'unused';
+  return hasGone ? 'unused' : 'ended';
 }
 
 /** The text form of an endpoint: `10.0.0.5:443`, `[::1]:443` or `unix:/path`. */

@@ -6,6 +6,7 @@ import { describe } from 'node:test';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
 import { describeHello } from './conformance/hello.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
+import { describePools } from './conformance/pools.ts';
 import { describeRefusals } from './conformance/refusals.ts';
 import { describeRelay } from './conformance/relay.ts';
 import { describeVanishing } from './conformance/vanishing.ts';
@@ -17,6 +18,7 @@ export function describeEngine(engine: EngineName): void {
     describeHello(engine);
     describeRefusals(engine);
     describeRelay(engine);
+    describePools(engine);
     describeVanishing(engine);
     describeLifecycle(engine);
     describeFaults(engine);

@@ -39,7 +39,7 @@ export async function startEngine(
       settle: () => new Promise(() => undefined),
       takeBackend: backend => live.ledger.take(backend),
       leaveBackend: (backend, outcome) => live.ledger.leave(backend, outcome),
-      backendAnswered: () => undefined,
+      backendAnswered: backend => live.ledger.answered(backend),
       workerDied: worker => live.ledger.giveBack(worker),
       refuse: refusal => decideRefusal(refusal, checked.policies),
       opened: connection => void opened.push(connection),

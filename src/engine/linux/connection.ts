@@ -3,7 +3,7 @@
  * never waits, and reports exactly one end.
  */
 import type { EndReason } from '../../events.ts';
-import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX } from '../../limits.ts';
+import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
 import type {
   BackendOutcome,
   Candidate,
@@ -18,14 +18,14 @@ import type { HelloInvalid } from '../../wire/hello-reader.ts';
 import { escapeProtocols } from '../../wire/host-name.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
-import { dialFailure, limitFailure } from '../happy-eyeballs.ts';
+import { dialFailure, limitFailure, relayOutcome } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
 import { ClientSide } from './client-side.ts';
 import type { AcceptedSocket } from './client-side.ts';
-import { DIAL_EVENTS, Dial } from './dial.ts';
-import type { DialOutcome } from './dial.ts';
+import { Dial } from './dial.ts';
+import type { DialOutcome, DialedSocket } from './dial.ts';
 import { READ_EVENTS, Relay } from './relay.ts';
-import type { RelayOutcome, RelayedSocket } from './relay.ts';
+import type { RelayOutcome } from './relay.ts';
 import { isLocal } from './sockets.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import type { WorkerContext } from './worker-context.ts';
@@ -97,7 +97,10 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     this.noteEvents(events);
     if (this.#stage === 'hello') this.#readHello();
     else if (this.#stage === 'lingering') this.#drop();
-    else this.collect();
+    else {
+      this.collect();
+      this.#dial?.push();
+    }
   }
 
   onTimer(): void {
@@ -177,7 +180,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     const candidate = candidates[0]!;
     this.#stage = 'dialing';
     this.route = verdict.route;
-    if (candidates.length > 1) return this.#race(candidates, stream, -1);
+    if (candidates.length > 1) return this.#race(verdict, stream, -1);
     this.candidate = candidate;
     this.attempts = 1;
     const { endpoint, backend } = candidate;
@@ -187,24 +190,25 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     }
     const fd = sockets.connect(endpoint);
     if (fd === -1) return this.#failDial(candidate, sockets.errno);
-    if (sockets.connecting && !isLocal(endpoint)) return this.#race(candidates, stream, fd);
+    if (sockets.connecting && !isLocal(endpoint)) return this.#race(verdict, stream, fd);
     const sent = sockets.sendBytes(fd, stream);
     if (sent === -1) {
-      if (sockets.wouldBlock) return this.#race(candidates, stream, fd);
+      if (sockets.wouldBlock) return this.#race(verdict, stream, fd);
       const { errno } = sockets;
       sockets.close(fd);
       return this.#failDial(candidate, errno);
     }
     this.bytesFromClient = sent;
     const rest = sent === stream.length ? NOTHING : Uint8Array.from(stream.subarray(sent));
-    this.#startRelay({ fd, watch: -1, events: READ_EVENTS }, rest);
+    this.connected();
+    this.#startRelay({ fd, watch: -1, events: READ_EVENTS, sent, canRead: false, hangup: false }, rest);
   }
 
   /** Waits for the first of the candidates; `fd` is the attempt at the first one if it has been made already. */
-  #race(candidates: readonly Candidate[], stream: Uint8Array, fd: number): void {
+  #race(verdict: RelayVerdict, stream: Uint8Array, fd: number): void {
     const spentMs = this.verdictAtMs - this.helloAtMs;
     this.setTimer(Math.max(0, this.context.settings.dialTimeoutMs - spentMs));
-    const dial = new Dial(this.context, candidates, this);
+    const dial = new Dial(this.context, verdict, this);
     this.#dial = dial;
     if (fd !== -1) {
       this.#taken = -1;
@@ -214,10 +218,29 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     if (fd === -1 && this.#stage === 'dialing') dial.start();
   }
 
-  dialed(fd: number, watch: number, candidate: Candidate): void {
+  get clientBytes(): Uint8Array {
+    return this.held?.bytes ?? NOTHING;
+  }
+
+  get canReplay(): boolean {
+    return !this.clientEnded && this.clientBytes.length < PENDING_BYTES_MAX;
+  }
+
+  connected(): void {
+    this.context.reactor.timers.cancel(this);
+    this.dialedAtMs = this.clock();
+  }
+
+  lost(): void {
+    this.setTimer(this.context.settings.dialTimeoutMs);
+  }
+
+  dialed(socket: DialedSocket, candidate: Candidate): void {
     this.#endDial();
     this.#taken = candidate.backend;
-    this.#startRelay({ fd, watch, events: DIAL_EVENTS }, this.held?.take() ?? NOTHING);
+    this.bytesFromClient = socket.sent;
+    const rest = this.held?.take().subarray(socket.sent) ?? NOTHING;
+    this.#startRelay(socket, rest);
   }
 
   dialFailed(failure: DialFailure): void {
@@ -249,9 +272,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     this.#taken = -1;
   }
 
-  #startRelay(backend: RelayedSocket, rest: Uint8Array): void {
-    this.context.reactor.timers.cancel(this);
-    this.dialedAtMs = this.clock();
+  #startRelay(backend: DialedSocket, rest: Uint8Array): void {
     this.#stage = 'relaying';
     this.held = null;
     const client = this.clientSocket;
@@ -264,6 +285,8 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     relay.up.ended = this.clientEnded;
     // A watch that is new tells by itself whether there is something to read.
     relay.up.canRead = client.watch !== -1 && this.canRead;
+    relay.down.canRead = backend.canRead;
+    relay.down.hangup = backend.hangup;
     relay.start(rest);
   }
 
@@ -272,8 +295,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     this.bytesFromBackend = this.#relay?.down.bytes ?? 0;
     this.#settle(endReason, detail);
     this.#stage = 'closed';
-    const wasLost = this.bytesFromBackend === 0 && endReason.startsWith('backend-');
-    this.#leaveBackend(wasLost ? 'lost' : 'ended');
+    this.#leaveBackend(relayOutcome(this.bytesFromBackend, endReason));
     this.context.host.ended(this, endReason);
   }
 

@@ -103,6 +103,7 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
     reactor.timers.set(this, reactor.now, armDelayMs(this.#context.settings.tcp));
     this.up.prepend(first);
     if (first.length > 0 || this.up.canRead || this.up.ended) this.#pump(this.up);
+    if (this.down.canRead) this.#pump(this.down);
   }
 
   /** Ends both sides at once. */

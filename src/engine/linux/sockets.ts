@@ -8,6 +8,7 @@ import {
   EINVAL,
   IPPROTO_TCP,
   MSG_NOSIGNAL,
+  MSG_PEEK,
   SHUT_WR,
   SIOCOUTQ,
   SO_ACCEPTCONN,
@@ -143,6 +144,13 @@ export class Sockets {
   /** Bytes received into `region`, 0 at the end of file, or -1. */
   receive(fd: number, region: Region): number {
     const count = this.kernel.recv(fd, region.address, region.length, 0);
+    if (count === -1) this.errno = this.kernel.errno();
+    return count;
+  }
+
+  /** 1 if there is a byte to receive, 0 at the end of file, or -1. */
+  peek(fd: number): number {
+    const count = this.kernel.recv(fd, this.#number.address, 1, MSG_PEEK);
     if (count === -1) this.errno = this.kernel.errno();
     return count;
   }

@@ -104,7 +104,9 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#decider.live.ledger.leave(backend, outcome);
   }
 
-  backendAnswered(_backend: number): void {}
+  backendAnswered(backend: number): void {
+    this.#decider.live.ledger.answered(backend);
+  }
 
   ask(ask: NameQuestion, take: TakeVerdict): number {
     const question = this.#nextQuestion++;

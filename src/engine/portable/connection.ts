@@ -5,14 +5,7 @@
 import type { Socket } from 'node:net';
 import type { ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
 import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
-import type {
-  BackendOutcome,
-  Candidate,
-  Refusal,
-  RejectVerdict,
-  RelayVerdict,
-  Verdict,
-} from '../../verdict.ts';
+import type { BackendOutcome, Refusal, RejectVerdict, RelayVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
@@ -21,9 +14,10 @@ import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
-import { formatEndpoint } from '../happy-eyeballs.ts';
+import { formatEndpoint, relayOutcome } from '../happy-eyeballs.ts';
 import { StreamBuffer } from '../stream-buffer.ts';
 import { Dial } from './dial.ts';
+import type { DialedSocket } from './dial.ts';
 import { Relay } from './relay.ts';
 import { endWasReset, errorCode, resetSocket } from './sockets.ts';
 
@@ -115,7 +109,10 @@ export class PortableConnection {
     if (this.#stage === 'closed') return;
     this.#stream.append(chunk);
     if (this.#stage === 'hello') this.#readHello();
-    else if (this.#stream.length > PENDING_BYTES_MAX) this.#socket.pause();
+    else {
+      if (this.#stream.length > PENDING_BYTES_MAX) this.#socket.pause();
+      this.#dialing?.push();
+    }
   }
 
   #readHello(): void {
@@ -167,34 +164,38 @@ export class PortableConnection {
   #dial(verdict: RelayVerdict): void {
     this.#stage = 'dialing';
     this.#route = verdict.route;
-    const leftMs = this.#context.settings.dialTimeoutMs - (this.#verdictAt - this.#helloAt);
     const { host, settings } = this.#context;
-    this.#dialing = new Dial(
-      verdict.candidates,
-      { host, tcp: settings.tcp },
+    const { tcp, dialTimeoutMs: timeoutMs } = settings;
+    const dialing = new Dial(
+      verdict,
+      { host, tcp, timeoutMs },
       {
-        connected: (socket, candidate) => this.#guarded(() => this.#startRelay(socket, candidate)),
+        clientBytes: () => this.#stream.bytes,
+        canReplay: () => !this.#clientEnded && this.#stream.length < PENDING_BYTES_MAX,
+        connected: () => (this.#dialedAt = performance.now()),
+        dialed: dialed => this.#guarded(() => this.#startRelay(dialed)),
         failed: failure =>
           this.#guarded(() => this.#refuse({ kind: 'dial-failed', route: verdict.route, ...failure })),
       },
     );
-    this.#dialing.start(leftMs);
+    this.#dialing = dialing;
+    dialing.start(timeoutMs - (this.#verdictAt - this.#helloAt));
   }
 
-  #startRelay(backend: Socket, candidate: Candidate): void {
+  #startRelay({ socket, candidate, sent, answer }: DialedSocket): void {
     this.#taken = candidate.backend;
-    this.#dialedAt = performance.now();
     this.#stage = 'relaying';
     clearTimeout(this.#timer);
     this.#socket.removeAllListeners();
-    this.#relay = new Relay(this.#socket, backend, {
+    this.#relay = new Relay(this.#socket, socket, {
       ended: (endReason, detail) => {
         this.#settle(endReason, detail);
         this.#finish();
       },
     });
-    const first = this.#stream.take();
-    this.#relay.start(first, this.#clientEnded);
+    this.#relay.bytesFromClient = sent;
+    const first = this.#stream.take().subarray(sent);
+    this.#relay.start({ first, answer }, this.#clientEnded);
   }
 
   /** Gives the backend back that was taken. */
@@ -232,6 +233,7 @@ export class PortableConnection {
     }
     this.#clientEnded = true;
     if (this.#stage === 'hello') this.#abort('client-gone', null);
+    else if (this.#stage === 'dialing') this.#dialing?.push();
   }
 
   #leave(code: string): void {
@@ -258,15 +260,9 @@ export class PortableConnection {
     this.#stage = 'closed';
     clearTimeout(this.#timer);
     this.#dialing?.cancel();
-    this.#leaveBackend(this.#outcome());
+    this.#leaveBackend(relayOutcome(this.#relay?.bytesFromBackend ?? 0, this.#endReason ?? 'client-gone'));
     this.#context.host.ended(this.#record());
     this.#context.closed(this);
-  }
-
-  /** How its backend has served it. */
-  #outcome(): BackendOutcome {
-    const wasLost = this.#endReason?.startsWith('backend-') === true && this.#relay?.bytesFromBackend === 0;
-    return wasLost ? 'lost' : 'ended';
   }
 
   #record(): ConnectionEnded {

@@ -1,28 +1,50 @@
 /** Dials the candidates of a verdict, raced as RFC 8305 has it. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { RELAY_BUFFER_BYTES } from '../../limits.ts';
+import { RELAY_BUFFER_BYTES, REPLAY_TIMEOUT_MS } from '../../limits.ts';
 import type { EngineHost, TcpSettings } from '../engine.ts';
-import type { Candidate, Endpoint } from '../../verdict.ts';
+import type { BackendOutcome, Candidate, Endpoint, RelayVerdict } from '../../verdict.ts';
 import { DialRace, dialFailure, limitFailure } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
 import { errorCode } from './sockets.ts';
+import { Trial } from './trial.ts';
+
+/** A socket that is handed over with what is known of it. */
+export interface DialedSocket {
+  readonly socket: Socket;
+  readonly candidate: Candidate;
+  /** Bytes of the client that the backend has got already. */
+  readonly sent: number;
+  /** The first bytes of the backend, if they have come already; the socket is paused then. */
+  readonly answer: Uint8Array | null;
+}
 
 export interface DialOutcome {
+  /** What the client has sent so far. */
+  clientBytes(): Uint8Array;
+  /** Whether that is all kept, and the client goes on sending. */
+  canReplay(): boolean;
+  /** An attempt has connected: the time for dialling is over. */
+  connected(): void;
   /**
    * Takes the connected socket over, and its backend that was taken; the socket's listeners are the caller's to add,
    * at once.
    */
-  connected(socket: Socket, candidate: Candidate): void;
+  dialed(dialed: DialedSocket): void;
   failed(failure: DialFailure): void;
 }
 
 export interface DialSettings {
-  readonly host: Pick<EngineHost, 'takeBackend' | 'leaveBackend'>;
+  readonly host: Pick<EngineHost, 'takeBackend' | 'leaveBackend' | 'backendAnswered'>;
   readonly tcp: TcpSettings;
+  /** For connecting, and anew after the loss of a backend that had connected. */
+  readonly timeoutMs: number;
 }
 
-/** One dial; it may go on after its winner was lost. */
+/**
+ * One dial. With `retry`, a backend that has connected is on trial until its first byte, as long as there are other
+ * candidates.
+ */
 export class Dial {
   readonly #settings: DialSettings;
   readonly #outcome: DialOutcome;
@@ -30,12 +52,19 @@ export class Dial {
   readonly #attempts = new Map<Socket, Candidate>();
   #attemptTimer: NodeJS.Timeout | undefined;
   #deadline: NodeJS.Timeout | undefined;
+  readonly #retry: boolean;
   #last: Candidate | null = null;
+  #trial: Trial | null = null;
 
-  constructor(candidates: readonly Candidate[], settings: DialSettings, outcome: DialOutcome) {
+  constructor(
+    { candidates, options }: Pick<RelayVerdict, 'candidates' | 'options'>,
+    settings: DialSettings,
+    outcome: DialOutcome,
+  ) {
     this.#settings = settings;
     this.#outcome = outcome;
     this.#race = new DialRace(candidates);
+    this.#retry = options.retry;
   }
 
   /** The candidate dialled last; null if none was. */
@@ -48,21 +77,17 @@ export class Dial {
     return this.#race.started;
   }
 
-  /** Whether there is a candidate left should the winner be lost. */
-  get hasMore(): boolean {
-    return this.#race.hasMore;
-  }
-
   start(timeoutMs: number): void {
     this.#deadline = setTimeout(() => this.#fail(this.#race.expire()), Math.max(0, timeoutMs));
     this.#startNext();
   }
 
-  /** Goes on with the candidates that are left: the socket that had won was lost before its first byte. */
-  resume(code: string, timeoutMs: number): void {
-    const failure = this.#race.fail(dialFailure(code, this.#last!));
-    if (failure === null) this.start(timeoutMs);
-    else this.#fail(failure);
+  /** Told when the client has sent more, or has ended. */
+  push(): void {
+    if (this.#trial === null) return;
+    this.#trial.send(this.#outcome.clientBytes());
+    // What cannot be kept for another backend needs no trial any more.
+    if (!this.#outcome.canReplay()) this.#prove(this.#trial, null);
   }
 
   /** Gives everything up; no outcome is announced any more. */
@@ -80,6 +105,10 @@ export class Dial {
       socket.destroy();
       this.#leave(candidate, outcomeOf(candidate));
     }
+    if (this.#trial === null) return;
+    this.#trial.socket.destroy();
+    this.#leave(this.#trial.candidate, 'unused');
+    this.#trial = null;
   }
 
   #startNext(): void {
@@ -107,9 +136,7 @@ export class Dial {
       this.#attempts.delete(socket);
       socket.removeAllListeners('error');
       this.#stop(loser => this.#race.judgeLoser(loser, candidate));
-      this.#race.win();
-      this.#last = candidate;
-      this.#outcome.connected(socket, candidate);
+      this.#win(socket, candidate);
     });
     socket.once('error', error => {
       // A loser that was destroyed may still report an error.
@@ -122,12 +149,52 @@ export class Dial {
     if (this.#race.hasMore) this.#attemptTimer = setTimeout(() => this.#startNext(), this.#race.delayMs);
   }
 
+  #win(socket: Socket, candidate: Candidate): void {
+    this.#race.win();
+    this.#last = candidate;
+    this.#outcome.connected();
+    if (!this.#retry || !this.#race.hasMore || !this.#outcome.canReplay()) {
+      this.#outcome.dialed({ socket, candidate, sent: 0, answer: null });
+      return;
+    }
+    const trial: Trial = new Trial(socket, candidate, {
+      proven: answer => this.#prove(trial, answer),
+      lost: code => this.#lose(trial, code),
+    });
+    this.#trial = trial;
+    trial.send(this.#outcome.clientBytes());
+    this.#attemptTimer = setTimeout(() => this.#prove(trial, null), REPLAY_TIMEOUT_MS);
+  }
+
+  #prove(trial: Trial, answer: Uint8Array | null): void {
+    if (this.#trial !== trial) return;
+    clearTimeout(this.#attemptTimer);
+    this.#trial = null;
+    trial.end();
+    const { socket, candidate, sent } = trial;
+    if (answer !== null && candidate.backend !== -1) this.#settings.host.backendAnswered(candidate.backend);
+    this.#outcome.dialed({ socket, candidate, sent, answer });
+  }
+
+  /** The backend on trial is gone: on with the candidates that are left. */
+  #lose(trial: Trial, code: string): void {
+    if (this.#trial !== trial) return;
+    clearTimeout(this.#attemptTimer);
+    this.#trial = null;
+    trial.end();
+    trial.socket.destroy();
+    this.#leave(trial.candidate, 'lost');
+    const failure = this.#race.fail(dialFailure(code, trial.candidate));
+    if (failure === null) this.start(this.#settings.timeoutMs);
+    else this.#fail(failure);
+  }
+
   #fail(failure: DialFailure): void {
     this.#stop(() => 'failed');
     this.#outcome.failed(failure);
   }
 
-  #leave({ backend }: Candidate, outcome: 'failed' | 'unused'): void {
+  #leave({ backend }: Candidate, outcome: BackendOutcome): void {
     if (backend !== -1) this.#settings.host.leaveBackend(backend, outcome);
   }
 }

@@ -10,6 +10,12 @@ export interface RelayOutcome {
   ended(endReason: EndReason, detail: string | null): void;
 }
 
+export interface FirstBytes {
+  readonly first: Uint8Array;
+  /** Of the backend, whose socket is paused then; null if there are none yet. */
+  readonly answer: Uint8Array | null;
+}
+
 /** One relay. Owns both sockets from its creation on, and closes both. */
 export class Relay {
   bytesFromClient = 0;
@@ -28,11 +34,12 @@ export class Relay {
     this.#outcome = outcome;
   }
 
-  /** Starts with the bytes the client has sent so far; `clientEnded` if it has sent its last already. */
-  start(first: Uint8Array, clientEnded: boolean): void {
+  /** Starts with the bytes of both sides that the other has not got; `clientEnded` if the client has sent its last. */
+  start({ first, answer }: FirstBytes, clientEnded: boolean): void {
     this.#watch('client', this.#client, this.#backend);
     this.#watch('backend', this.#backend, this.#client);
-    this.#forward('client', first);
+    if (first.length > 0) this.#forward('client', first);
+    if (answer === null || this.#forward('backend', answer)) this.#backend.resume();
     if (clientEnded) this.#passEnd('client', this.#backend);
     else if (!this.#backend.writableNeedDrain) this.#client.resume();
   }

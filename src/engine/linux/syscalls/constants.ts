@@ -101,10 +101,10 @@ export const TCP_ULP = 31;
 
 // recv(2), send(2)
 export const MSG_OOB = 0x1;
-export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_WAITALL = 0x100;
+export const MSG_PEEK = 0x2;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
 
