@@ -2,22 +2,25 @@
  * The one path that decides: hello -> route -> backend -> addresses -> verdict. Pure as far as it goes; what it cannot
  * know without waiting is handed back as a question, which {@link settle} answers.
  */
-import { formatBackend } from './backends/backend-address.ts';
+import { formatBackend, lookUpName } from './backends/backend-address.ts';
 import type { Backend } from './backends/backend-address.ts';
 import { GuardRefusal } from './backends/address-guard.ts';
 import type { AddressGuard } from './backends/address-guard.ts';
-import { ResolveError } from './backends/resolver.ts';
-import type { Resolver } from './backends/resolver.ts';
+import { dialOrder } from './backends/dial-order.ts';
+import { ResolveError } from './backends/names.ts';
+import type { NameResolver } from './backends/names.ts';
 import { DIAL_ADDRESSES_MAX } from './limits.ts';
 import type { Policies, Snapshot, SnapshotRoute } from './snapshot.ts';
-import type { Answer, Endpoint, Refusal, RejectVerdict, Verdict } from './verdict.ts';
+import type { Answer, Refusal, RejectVerdict, Verdict } from './verdict.ts';
 import type { ClientHello } from './wire/client-hello.ts';
 
 /** A verdict that waits for the addresses of a name. Plain data: a worker thread can ask the main thread. */
 export interface NameQuestion {
   readonly kind: 'resolve';
   readonly route: string;
+  /** A host, or a service (`srv:` in front of its name). */
   readonly host: string;
+  /** 0 for a service, whose records give the ports. */
   readonly port: number;
   /** The name was chosen by the client, so that every address must pass the guard. */
   readonly fromClient: boolean;
@@ -33,7 +36,7 @@ export interface HelloFacts {
 
 /** What a question is settled with. */
 export interface SettleContext {
-  readonly resolver: Resolver;
+  readonly resolver: NameResolver;
   readonly guard: AddressGuard;
   readonly policies: Policies;
   /** Bound on the look-up. */
@@ -62,9 +65,9 @@ export function decide(hello: HelloFacts, snapshot: Snapshot): Decision {
 /** Answers a question: resolves the name and lets the guard choose among its addresses. Never rejects. */
 export async function settle(question: NameQuestion, context: SettleContext): Promise<Verdict> {
   try {
-    const found = await context.resolver.resolve(question.host, context.timeoutMs);
-    const endpoints = found.map((entry): Endpoint => ({ kind: 'tcp', ...entry, port: question.port }));
-    const allowed = context.guard.filter(endpoints, question.fromClient);
+    const { host, port, fromClient } = question;
+    const found = await context.resolver.resolve(host, { timeoutMs: context.timeoutMs, fromClient });
+    const allowed = context.guard.filter(dialOrder(found, port), fromClient);
     return { kind: 'relay', route: question.route, endpoints: allowed.slice(0, DIAL_ADDRESSES_MAX) };
   } catch (error) {
     const answer = context.policies.dialFailed;
@@ -109,7 +112,9 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
 function askFor(route: SnapshotRoute, backend: Backend, name: string): NameQuestion {
   const ask = { kind: 'resolve', route: route.name } as const;
   if (backend.kind === 'server-name') return { ...ask, host: name, port: backend.port, fromClient: true };
-  if (backend.kind === 'host') return { ...ask, host: backend.host, port: backend.port, fromClient: false };
+  const host = lookUpName(backend);
+  if (host !== null)
+    return { ...ask, host, port: backend.kind === 'host' ? backend.port : 0, fromClient: false };
   throw new Error(`no verdict for ${formatBackend(backend)}`);
 }
 

@@ -8,6 +8,7 @@ export type {
   GuardConfig,
   OneOrMany,
   PoliciesConfig,
+  ResolverConfig,
   RouteConfig,
   SniwayConfig,
   TimeoutsConfig,

@@ -2,8 +2,8 @@
 import { EventEmitter } from 'node:events';
 import { createAddressGuard } from './backends/address-guard.ts';
 import type { AddressGuard } from './backends/address-guard.ts';
-import { createResolver } from './backends/resolver.ts';
-import type { Resolver } from './backends/resolver.ts';
+import { AddressCache } from './backends/address-cache.ts';
+import { lookUpName } from './backends/backend-address.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
@@ -89,7 +89,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   readonly #selected: SelectedEngine;
   readonly #engine: Engine;
   readonly #guard: AddressGuard;
-  readonly #resolver: Resolver = createResolver();
+  readonly #addressCache: AddressCache;
   readonly #settleContext: SettleContext;
   #addresses: readonly BoundAddress[] = [];
   #state: 'new' | 'started' | 'closing' = 'new';
@@ -102,8 +102,11 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     this.#snapshot = createSnapshot(config);
     this.#selected = selectEngine(config.engine);
     this.#guard = createAddressGuard({ ...config, ownListeners: () => this.#addresses });
+    this.#addressCache = new AddressCache(config.resolver, {
+      onTrouble: (host, code) => this.notice(describeTrouble(host, code)),
+    });
     this.#settleContext = {
-      resolver: this.#resolver,
+      resolver: this.#addressCache,
       guard: this.#guard,
       policies: config.policies,
       timeoutMs: config.dialTimeoutMs,
@@ -140,6 +143,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
       await this.kill();
       throw new ConfigError(loops);
     }
+    this.#watchNames();
     return this.#addresses;
   }
 
@@ -152,6 +156,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     );
     const terminated = drained ? 0 : this.#engine.connectionCount;
     await this.#engine.terminate('drained');
+    this.#addressCache.close();
     this.#addresses = [];
     return { terminated };
   }
@@ -160,6 +165,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     this.#state = 'closing';
     await this.#engine.stopListening();
     await this.#engine.terminate('killed');
+    this.#addressCache.close();
     this.#addresses = [];
   }
 
@@ -207,6 +213,14 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     return this.#state === 'closing';
   }
 
+  /** From now on the names of backends are looked up before connections need them. */
+  #watchNames(): void {
+    const hosts = this.#snapshot.routes.flatMap(({ action }) =>
+      action.kind === 'relay' ? [lookUpName(action.backend)] : [],
+    );
+    this.#addressCache.watch(hosts.filter(host => host !== null));
+  }
+
   /** Engines spare themselves the records that nobody listens for. */
   #followInterest(): void {
     const note = (event: string | symbol, wanted: boolean): void => {
@@ -246,6 +260,15 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
       }),
     );
   }
+}
+
+function describeTrouble(host: string, code: string | null): Notice {
+  return code === null
+    ? { level: 'info', message: `the backend name ${host} leads somewhere again` }
+    : {
+        level: 'warn',
+        message: `the backend name ${host} leads nowhere (${code}): its connections fail until it does`,
+      };
 }
 
 async function settlesWithin(promise: Promise<void>, timeoutMs: number): Promise<boolean> {

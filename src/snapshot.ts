@@ -77,7 +77,7 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
 }
 
 function fixedVerdict(route: string, backend: Backend): Verdict | null {
-  if (backend.kind === 'host' || backend.kind === 'server-name') return null;
+  if (backend.kind !== 'ip' && backend.kind !== 'unix') return null;
   const endpoint: Endpoint =
     backend.kind === 'unix'
       ? backend

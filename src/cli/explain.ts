@@ -3,8 +3,9 @@ import { isIPv6 } from 'node:net';
 import { createAddressGuard } from '../backends/address-guard.ts';
 import type { AddressGuard } from '../backends/address-guard.ts';
 import { formatBackend } from '../backends/backend-address.ts';
-import { createResolver } from '../backends/resolver.ts';
-import type { ResolvedAddress, Resolver } from '../backends/resolver.ts';
+import { AddressCache } from '../backends/address-cache.ts';
+import { dialOrder } from '../backends/dial-order.ts';
+import type { CachedAddresses, NameResolver } from '../backends/names.ts';
 import type { CheckedConfig } from '../config/check-config.ts';
 import { escapeControls, quote } from '../config/plain-text.ts';
 import { decide, settle } from '../decide.ts';
@@ -109,9 +110,11 @@ async function describeDecision(hello: HelloFacts, { config, snapshot }: Decider
     action?.kind === 'relay' ? [['backend', escapeControls(formatBackend(action.backend))]] : [];
   if (decision.kind !== 'resolve') return [...backend, ...describeVerdict(decision)];
   const guard = createAddressGuard({ ...config, ownListeners: () => ownListeners(config) });
-  const recorder = recordAddresses(createResolver());
+  const cache = new AddressCache(config.resolver);
+  const recorder = recordAddresses(cache);
   const { policies, dialTimeoutMs: timeoutMs } = config;
   const verdict = await settle(decision, { resolver: recorder.resolver, guard, policies, timeoutMs });
+  cache.close();
   const addresses = describeAddresses(recorder.found(), decision, guard);
   return [...backend, ['look-up', escapeControls(decision.host)], ...addresses, ...describeVerdict(verdict)];
 }
@@ -123,18 +126,18 @@ function ownListeners({ listen }: CheckedConfig): { address: string; port: numbe
 }
 
 interface Recorder {
-  readonly resolver: Resolver;
-  readonly found: () => readonly ResolvedAddress[];
+  readonly resolver: NameResolver;
+  readonly found: () => CachedAddresses;
 }
 
 /** Keeps what was found, so that the addresses shown are those that were decided on. */
-function recordAddresses(resolver: Resolver): Recorder {
-  let found: readonly ResolvedAddress[] = [];
+function recordAddresses(resolver: NameResolver): Recorder {
+  let found: CachedAddresses = { targets: [] };
   return {
     found: () => found,
     resolver: {
-      async resolve(name, timeoutMs) {
-        found = await resolver.resolve(name, timeoutMs);
+      async resolve(name, options) {
+        found = await resolver.resolve(name, options);
         return found;
       },
     },
@@ -143,12 +146,11 @@ function recordAddresses(resolver: Resolver): Recorder {
 
 /** Each address that was found, with the reason if the guard refuses it. */
 function describeAddresses(
-  found: readonly ResolvedAddress[],
+  found: CachedAddresses,
   { port, fromClient }: NameQuestion,
   guard: AddressGuard,
 ): Line[] {
-  return found.map((entry): Line => {
-    const endpoint: Endpoint = { kind: 'tcp', ...entry, port };
+  return dialOrder(found, port).map((endpoint): Line => {
     const refusal = guard.refusal(endpoint, fromClient);
     return ['', `${formatEndpoint(endpoint)} ${refusal === null ? 'allowed' : `refused: ${refusal}`}`];
   });

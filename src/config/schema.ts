@@ -9,6 +9,11 @@ import {
   KEEPALIVE_INTERVAL_MS,
   KEEPALIVE_PROBES,
   KEEPALIVE_PROBES_MAX,
+  LOOKUP_TIMEOUT_MS,
+  NAME_TTL_MS_MAX,
+  NAME_TTL_MS_MIN,
+  NEGATIVE_TTL_MS,
+  STALE_MS,
   WORKERS_MAX,
 } from '../limits.ts';
 import { parsePattern } from '../routing/pattern.ts';
@@ -20,10 +25,12 @@ import { parseListenTarget } from './listen-target.ts';
 import { didYouMean } from './nearest-word.ts';
 import { parseNetwork } from './network.ts';
 import { escapeControls, listWords, quote } from './plain-text.ts';
+import { FAMILY_WORDS, checkHostsFile, checkServers } from './resolver.ts';
 import { checkAlpn, checkName } from './route-words.ts';
 import type {
   GuardConfig,
   PoliciesConfig,
+  ResolverConfig,
   RouteConfig,
   SniwayConfig,
   TcpConfig,
@@ -58,8 +65,15 @@ const route = z.strictObject({
   backend: text(parseBackend)
     .optional()
     .meta({
-      description: 'Where to relay: host:port, [v6]:port, unix:/path, or {sni}:port for the name asked for',
-      examples: ['10.0.0.5:443', '[fd00::5]:443', 'unix:/run/app.sock', '{sni}:443'],
+      description:
+        'Where to relay: host:port, [v6]:port, unix:/path, {sni}:port for the name asked for, or srv:_service._proto.name',
+      examples: [
+        '10.0.0.5:443',
+        '[fd00::5]:443',
+        'unix:/run/app.sock',
+        '{sni}:443',
+        'srv:_https._tcp.example.com',
+      ],
     }),
   reject: answer.optional().describe('What the client gets to see instead of a backend'),
 } satisfies Shape<RouteConfig>);
@@ -85,6 +99,31 @@ const guard = z.strictObject({
     ),
   denyNets: noneOrMany(network).optional().describe('Networks refused in any case. Default: none'),
 } satisfies Shape<GuardConfig>);
+
+const servers = text(checkServers).meta({
+  examples: ['auto', 'system', '10.0.0.53', '10.0.0.53:5353', '[fd00::53]:5353'],
+});
+const resolver = z.strictObject({
+  servers: oneOrMany(servers).optional().meta({
+    description: 'DNS servers to ask, auto for those of the system, or system for its own look-up',
+    default: 'auto',
+  }),
+  family: word(FAMILY_WORDS).optional().meta({
+    description: "Which addresses are wanted and come first; auto: as this machine's own suggest",
+    default: 'auto',
+  }),
+  timeout: timeout(LOOKUP_TIMEOUT_MS, 1, 'For one look-up, over all servers'),
+  ttlMin: timeout(NAME_TTL_MS_MIN, 100, 'That an answer is kept at least, whatever its TTL'),
+  ttlMax: timeout(NAME_TTL_MS_MAX, 100, 'That an answer is kept at most, whatever its TTL'),
+  negativeTtl: timeout(NEGATIVE_TTL_MS, 0, 'That it is kept that a name does not exist'),
+  stale: timeout(STALE_MS, 0, 'That an expired answer is used while no server gives a new one'),
+  hosts: text(checkHostsFile)
+    .optional()
+    .meta({
+      description: "Path of the hosts file, which wins over DNS, or none. Default: the system's",
+      examples: ['/etc/hosts', 'none'],
+    }),
+} satisfies Shape<ResolverConfig>);
 
 const timeouts = z.strictObject({
   hello: timeout(HELLO_TIMEOUT_MS, 1, 'From accept until the ClientHello must be complete'),
@@ -117,6 +156,13 @@ const config = z.strictObject({
   guard: guard
     .optional()
     .describe("Which addresses may be dialled where the client's name chooses the address"),
+  resolver: z
+    .union([servers, z.array(servers).min(1), resolver])
+    .optional()
+    .meta({
+      description: 'Who is asked for the addresses of names, and for how long answers are kept',
+      default: 'auto',
+    }),
   timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
   tcp: tcp.optional().describe("How the kernel finds out that a peer's network is gone"),
   workers: count(WORKERS_MAX, 'Threads that move bytes (linux engine). Default: one for each processor'),
@@ -136,6 +182,7 @@ const KEYS = {
   routes: Object.keys(route.shape),
   policies: Object.keys(policies.shape),
   guard: Object.keys(guard.shape),
+  resolver: Object.keys(resolver.shape),
   timeouts: Object.keys(timeouts.shape),
   tcp: Object.keys(tcp.shape),
 };
