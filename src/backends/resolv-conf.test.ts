@@ -42,5 +42,9 @@ test('searchNames() tries search domains first for names with few dots, last for
     'web.shop.x.b.example',
   ]);
   const long = 'x'.repeat(62);
-  assert.deepEqual(searchNames(`${long}.${long}.${long}.${long}`, conf).length, 1, 'none is too long for DNS');
+  assert.deepEqual(
+    searchNames(`${long}.${long}.${long}.${long}`, conf).length,
+    1,
+    'none is too long for DNS',
+  );
 });

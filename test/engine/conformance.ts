@@ -6,6 +6,7 @@ import { describe } from 'node:test';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
 import { describeHello } from './conformance/hello.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
+import { describeNames } from './conformance/names.ts';
 import { describeRefusals } from './conformance/refusals.ts';
 import { describeRelay } from './conformance/relay.ts';
 import { describeVanishing } from './conformance/vanishing.ts';
@@ -16,6 +17,7 @@ export function describeEngine(engine: EngineName): void {
   describe(`${engine} engine`, () => {
     describeHello(engine);
     describeRefusals(engine);
+    describeNames(engine);
     describeRelay(engine);
     describeVanishing(engine);
     describeLifecycle(engine);
