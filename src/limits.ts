@@ -133,7 +133,7 @@ export const REFRESHES_MAX = 64;
 export const CLIENT_REFRESHES_MAX = 32;
 /** Configured names whose addresses are kept; further ones push out those that are used least. */
 export const CONFIGURED_NAMES_MAX = 16_384;
-/** Names that clients chose whose addresses are kept: a few MiB. */
+/** Names that clients chose whose addresses are kept: a few MiB, 30 if each has all the addresses it may have. */
 export const CLIENT_NAMES_MAX = 8_192;
 /** Names that clients chose and that gave no address: kept apart, so that they push out none that did. */
 export const ABSENT_NAMES_MAX = 4_096;

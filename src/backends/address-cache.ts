@@ -18,6 +18,8 @@ import {
   STALE_REFRESH_MS,
   STALE_WAIT_MS,
 } from '../limits.ts';
+import { createEntry, textOf } from './cache-entry.ts';
+import type { CacheEntry } from './cache-entry.ts';
 import { NameShelf } from './name-shelf.ts';
 import { createNameSource } from './name-source.ts';
 import { ResolveError } from './names.ts';
@@ -33,9 +35,9 @@ import { within } from './within.ts';
 
 /** A monotonic clock in milliseconds, and timers by it that keep no process alive. */
 export interface CacheClock {
-  now(): number;
+  readonly now: () => number;
   /** Returns how to call it off. */
-  after(delayMs: number, run: () => void): () => void;
+  readonly after: (delayMs: number, run: () => void) => () => void;
 }
 
 export interface AddressCacheOptions {
@@ -83,29 +85,6 @@ type Counter = Exclude<
   'configuredNames' | 'clientNames' | 'absentNames' | 'lookUpsUnderWay' | 'clientLookUpsUnderWay'
 >;
 
-interface Failure {
-  readonly code: string;
-  /** Nobody is asked again before. */
-  readonly untilMs: number;
-}
-
-/** All that is known about one name. */
-interface Entry {
-  readonly host: string;
-  readonly fromClient: boolean;
-  addresses: CachedAddresses | null;
-  refreshAtMs: number;
-  freshUntilMs: number;
-  staleUntilMs: number;
-  /** Of the last look-up, if it brought no addresses. */
-  failure: Failure | null;
-  failuresInRow: number;
-  running: Promise<LookUpAnswer> | null;
-  watched: boolean;
-  inTrouble: boolean;
-  callOff: (() => void) | null;
-}
-
 /** What a look-up counts against. */
 class Budget {
   underWay = 0;
@@ -125,9 +104,9 @@ export class AddressCache implements NameResolver {
   readonly #clock: CacheClock;
   readonly #settings: ResolverSettings;
   readonly #source: NameSource;
-  readonly #configured = new NameShelf<Entry>(CONFIGURED_NAMES_MAX, entry => entry.watched);
-  readonly #chosen = new NameShelf<Entry>(CLIENT_NAMES_MAX);
-  readonly #absent = new NameShelf<Entry>(ABSENT_NAMES_MAX);
+  readonly #configured = new NameShelf<CacheEntry>(CONFIGURED_NAMES_MAX, entry => entry.watched);
+  readonly #chosen = new NameShelf<CacheEntry>(CLIENT_NAMES_MAX);
+  readonly #absent = new NameShelf<CacheEntry>(ABSENT_NAMES_MAX);
   readonly #budgets = {
     configured: new Budget(LOOKUPS_MAX),
     refresh: new Budget(REFRESHES_MAX),
@@ -135,7 +114,7 @@ export class AddressCache implements NameResolver {
     clientRefresh: new Budget(CLIENT_REFRESHES_MAX),
   };
   /** Watched names that are due, while REFRESHES_MAX others are under way. */
-  readonly #due = new Set<Entry>();
+  readonly #due = new Set<CacheEntry>();
   readonly #counts: Record<Counter, number> = {
     hits: 0,
     staleHits: 0,
@@ -156,7 +135,7 @@ export class AddressCache implements NameResolver {
     this.#settings = settings;
     this.#options = options;
     this.#clock = clock;
-    this.#source = source ?? createNameSource(settings, { now: () => clock.now() });
+    this.#source = source ?? createNameSource(settings, { now: clock.now });
   }
 
   /** What a configured name leads to, as far as it is known; null if it has to be resolved. Never waits. */
@@ -224,13 +203,13 @@ export class AddressCache implements NameResolver {
     this.#source.close();
   }
 
-  #find(host: string, fromClient: boolean): Entry | undefined {
+  #find(host: string, fromClient: boolean): CacheEntry | undefined {
     if (!fromClient) return this.#configured.use(host);
     return this.#chosen.use(host) ?? this.#absent.use(host);
   }
 
   /** Fresh; or expired, but not for long, or with nobody to say anything newer. */
-  #isUsable({ addresses, freshUntilMs, staleUntilMs, failure, watched }: Entry): boolean {
+  #isUsable({ addresses, freshUntilMs, staleUntilMs, failure, watched }: CacheEntry): boolean {
     const now = this.#clock.now();
     if (addresses === null) return false;
     if (now < freshUntilMs) return true;
@@ -238,7 +217,7 @@ export class AddressCache implements NameResolver {
     return watched || now < freshUntilMs + STALE_REFRESH_MS || (failure !== null && now < failure.untilMs);
   }
 
-  async #wait(entry: Entry, timeoutMs: number): Promise<CachedAddresses> {
+  async #wait(entry: CacheEntry, timeoutMs: number): Promise<CachedAddresses> {
     const isStale = entry.addresses !== null && this.#clock.now() < entry.staleUntilMs;
     const running = entry.running ?? this.#start(entry, this.#budgetOf(entry, true));
     let code = 'too-many-lookups';
@@ -255,30 +234,30 @@ export class AddressCache implements NameResolver {
   }
 
   /** Beside the connections that use what is known; not before its time after a failure. */
-  #refresh(entry: Entry): void {
+  #refresh(entry: CacheEntry): void {
     if (entry.running !== null || this.#clock.now() < (entry.failure?.untilMs ?? 0)) return;
     if (entry.watched) {
       this.#due.add(entry);
       this.#lookUpDue();
-    } else this.#start(entry, this.#budgetOf(entry, false));
+    } else void this.#start(entry, this.#budgetOf(entry, false));
   }
 
   #lookUpDue(): void {
     for (const entry of this.#due) {
       if (this.#budgets.refresh.isSpent) return;
       this.#due.delete(entry);
-      if (entry.running === null) this.#start(entry, this.#budgets.refresh);
+      if (entry.running === null) void this.#start(entry, this.#budgets.refresh);
     }
   }
 
-  #budgetOf({ fromClient }: Entry, urgent: boolean): Budget {
+  #budgetOf({ fromClient }: CacheEntry, urgent: boolean): Budget {
     const { configured, refresh, client, clientRefresh } = this.#budgets;
     if (urgent) return fromClient ? client : configured;
     return fromClient ? clientRefresh : refresh;
   }
 
   /** Null if there is no budget for it; the entry is kept only if there is. */
-  #start(entry: Entry, budget: Budget): Promise<LookUpAnswer> | null {
+  #start(entry: CacheEntry, budget: Budget): Promise<LookUpAnswer> | null {
     if (this.#isClosed || budget.isSpent) {
       this.#counts.refused++;
       return null;
@@ -302,7 +281,7 @@ export class AddressCache implements NameResolver {
     return running;
   }
 
-  #take(entry: Entry, answer: LookUpAnswer): void {
+  #take(entry: CacheEntry, answer: LookUpAnswer): void {
     if (this.#isClosed) return;
     this.#counts[answer.kind]++;
     const before = entry.addresses;
@@ -317,7 +296,7 @@ export class AddressCache implements NameResolver {
     this.#announce(entry, before);
   }
 
-  #keep(entry: Entry, { targets, ttlMs }: Extract<LookUpAnswer, { kind: 'found' }>): void {
+  #keep(entry: CacheEntry, { targets, ttlMs }: Extract<LookUpAnswer, { kind: 'found' }>): void {
     const { ttlMinMs, ttlMaxMs, staleMs } = this.#settings;
     const now = this.#clock.now();
     const keptMs = Math.min(Math.max(ttlMs, ttlMinMs), ttlMaxMs);
@@ -330,7 +309,7 @@ export class AddressCache implements NameResolver {
   }
 
   /** A name that is gone is gone; one that nobody can tell about keeps its addresses for a while. */
-  #note(entry: Entry, { kind, code }: Exclude<LookUpAnswer, { kind: 'found' }>): void {
+  #note(entry: CacheEntry, { kind, code }: Exclude<LookUpAnswer, { kind: 'found' }>): void {
     const { negativeTtlMs } = this.#settings;
     const now = this.#clock.now();
     if (kind === 'none' || now >= entry.staleUntilMs) entry.addresses = null;
@@ -341,7 +320,7 @@ export class AddressCache implements NameResolver {
     entry.failure = { code, untilMs: now + (kind === 'none' ? negativeTtlMs : retryMs) };
   }
 
-  #schedule(entry: Entry): void {
+  #schedule(entry: CacheEntry): void {
     const dueAtMs = entry.failure === null ? entry.refreshAtMs : entry.failure.untilMs;
     const delayMs = Math.max(dueAtMs - this.#clock.now(), LOOKUP_RETRY_MS / 2);
     entry.callOff?.();
@@ -351,7 +330,7 @@ export class AddressCache implements NameResolver {
     });
   }
 
-  #announce(entry: Entry, before: CachedAddresses | null): void {
+  #announce(entry: CacheEntry, before: CachedAddresses | null): void {
     const { onChange, onTrouble } = this.#options;
     if (textOf(before) !== textOf(entry.addresses)) {
       this.#counts.changes++;
@@ -363,7 +342,7 @@ export class AddressCache implements NameResolver {
     onTrouble?.(entry.host, entry.failure?.code ?? null);
   }
 
-  #shelve(entry: Entry): void {
+  #shelve(entry: CacheEntry): void {
     const shelf = !entry.fromClient
       ? this.#configured
       : entry.addresses === null
@@ -380,31 +359,3 @@ const systemClock: CacheClock = {
     return () => clearTimeout(timer);
   },
 };
-
-function createEntry(host: string, fromClient: boolean): Entry {
-  return {
-    host,
-    fromClient,
-    addresses: null,
-    refreshAtMs: 0,
-    freshUntilMs: 0,
-    staleUntilMs: 0,
-    failure: null,
-    failuresInRow: 0,
-    running: null,
-    watched: false,
-    inTrouble: false,
-    callOff: null,
-  };
-}
-
-/** The same text for the same machines in whatever order: servers turn their answers around. */
-function textOf(addresses: CachedAddresses | null): string {
-  if (addresses === null) return '';
-  const texts = addresses.targets.map(target => {
-    const { port, priority, weight } = target;
-    const sorted = target.addresses.map(({ address }) => address).toSorted();
-    return JSON.stringify([port, priority, weight, ...sorted]);
-  });
-  return texts.toSorted().join();
-}

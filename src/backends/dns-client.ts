@@ -35,20 +35,26 @@ export interface DnsClient {
   close(): void;
 }
 
-/** Each question goes to every server twice, with twice the patience the second time. */
-const TRIES = 2;
-const PATIENCE = 1 + 2;
 /** RFC 2181 section 8: a TTL with its first bit set counts as zero. */
 const TTL_S_MAX = 2 ** 31 - 1;
 /** Codes of Node (nodejs.org/api/dns.html#error-codes) that say that there is no such name or record. */
 const NONE_CODES = new Set(['ENOTFOUND', 'ENODATA', 'EBADNAME']);
 
-/** `servers` null: those the system is set up with. `timeoutMs` is about what one question may take in all. */
-export function createDnsClient(servers: readonly string[] | null, timeoutMs: number): DnsClient {
+export interface DnsClientOptions {
+  /** Null: those the system is set up with. */
+  readonly servers: readonly string[] | null;
+  /** About what one question may take in all. */
+  readonly timeoutMs: number;
+  /** How often each server is asked, with twice the patience each time (c-ares). */
+  readonly tries: number;
+}
+
+export function createDnsClient({ servers, timeoutMs, tries }: DnsClientOptions): DnsClient {
+  const patience = 2 ** tries - 1;
   const create = (): Resolver => {
     const count = Math.max((servers ?? new Resolver().getServers()).length, 1);
-    const timeout = Math.max(Math.floor(timeoutMs / (count * PATIENCE)), DNS_TIMEOUT_MS_MIN);
-    const made = new Resolver({ timeout, tries: TRIES });
+    const timeout = Math.max(Math.floor(timeoutMs / (count * patience)), DNS_TIMEOUT_MS_MIN);
+    const made = new Resolver({ timeout, tries });
     if (servers !== null) made.setServers(servers);
     return made;
   };

@@ -14,7 +14,7 @@ interface Rig {
   readonly source: NameSource;
   /** Names asked of the system. */
   readonly system: readonly string[];
-  ask(host: string, more?: Partial<LookUpQuestion>): Promise<LookUpAnswer>;
+  readonly ask: (host: string, more?: Partial<LookUpQuestion>) => Promise<LookUpAnswer>;
 }
 
 async function startRig(
@@ -194,6 +194,28 @@ describe('a name source, choosing whom to ask', () => {
     await local.ask('nas.local');
     await local.ask('web.shop.svc.cluster.local');
     assert.deepEqual(local.system, ['nas.local']);
+  });
+
+  test('tries search domains for configured names, and never for those that clients chose', async t => {
+    const dns = await startDnsServer(t);
+    const resolvConf = writeTemporary(t, 'resolv.conf', 'nameserver 127.0.0.1\nsearch a.lan b.lan\n');
+    const { ask, system } = await startRig(
+      t,
+      { servers: 'auto' },
+      { resolvConf, systemServers: [dns.address] },
+    );
+    dns.zone.set('a.example.b.lan', { a: ['192.0.2.7'] });
+    dns.zone.set('web.a.lan', { rcode: 2 });
+    dns.zone.set('web.b.lan', { a: ['192.0.2.8'] });
+    assert.deepEqual(found(await ask('a.example')).addresses, ['192.0.2.7'], 'as it is, then with a domain');
+    assert.deepEqual(found(await ask('web')).addresses, ['192.0.2.8'], 'a domain that fails is passed over');
+    assert.equal(dns.count('web', 'A'), 0);
+    assert.equal((await ask('a.example', { fromClient: true })).kind, 'none');
+    dns.zone.set('x.y.a.lan', { rcode: 2 });
+    assert.deepEqual(await ask('x.y'), { kind: 'failed', code: 'ESERVFAIL' }, 'nobody knows for sure');
+    assert.deepEqual(system, []);
+    assert.deepEqual(found(await ask('thishost')).addresses, ['192.0.2.99'], 'the system knows bare names');
+    assert.deepEqual(system, ['thishost']);
   });
 
   test('asks chosen servers for the name as it is, and never the system', async t => {

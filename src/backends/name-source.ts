@@ -25,12 +25,17 @@ export interface NameSourceOptions {
   readonly now: () => number;
   /** Stand-ins of tests. */
   readonly resolvConf?: string;
+  /** In place of the servers that the system is set up with. */
+  readonly systemServers?: readonly string[];
   readonly platform?: NodeJS.Platform;
   readonly askSystem?: AskSystem;
 }
 
 /** These ask different servers for different names or networks, in ways only their own look-up knows. */
 const SYSTEM_LOOK_UP_PLATFORMS: ReadonlySet<NodeJS.Platform> = new Set(['darwin', 'win32']);
+/** Times each server is asked; not alike, so that what was lost in a flood is not sent again together with the flood. */
+const CONFIGURED_TRIES = 3;
+const CLIENT_TRIES = 2;
 const LOOPBACK = [
   { address: '::1', family: 6 },
   { address: '127.0.0.1', family: 4 },
@@ -70,7 +75,8 @@ class ComposedSource implements NameSource {
   /** Names that clients chose have a client of their own, so that theirs stand in nobody's way. */
   readonly #clients: { readonly configured: DnsClient; readonly chosen: DnsClient };
 
-  constructor(settings: ResolverSettings, { now, resolvConf, platform, askSystem }: NameSourceOptions) {
+  constructor(settings: ResolverSettings, options: NameSourceOptions) {
+    const { now, resolvConf, systemServers = null, platform, askSystem } = options;
     const { servers, timeoutMs } = settings;
     this.#settings = settings;
     this.#hosts = followHostsFile(settings.hostsFile, now);
@@ -79,10 +85,10 @@ class ComposedSource implements NameSource {
     this.#usesSystem =
       servers === 'system' ||
       (servers === 'auto' && SYSTEM_LOOK_UP_PLATFORMS.has(platform ?? process.platform));
-    const chosen = typeof servers === 'string' ? null : servers;
+    const chosen = typeof servers === 'string' ? systemServers : servers;
     this.#clients = {
-      configured: createDnsClient(chosen, timeoutMs),
-      chosen: createDnsClient(chosen, timeoutMs),
+      configured: createDnsClient({ servers: chosen, timeoutMs, tries: CONFIGURED_TRIES }),
+      chosen: createDnsClient({ servers: chosen, timeoutMs, tries: CLIENT_TRIES }),
     };
     this.#resolvConf = followFile({
       path: resolvConf ?? '/etc/resolv.conf',
@@ -145,9 +151,9 @@ class ComposedSource implements NameSource {
     const conf = await this.#resolvConf.read();
     if (conf.nameservers.length === 0 || isMulticastName(name)) return await this.#system(name, job);
     const found = await this.#search(isWhole ? [name] : searchNames(name, conf), job);
-    // A bare name may be known to what else the system asks: this machine's own name, NetBIOS and their like.
+    // What DNS does not know of bare names, the system may: this machine's own name, NetBIOS and their like.
     const isBare = !isWhole && !name.includes('.');
-    return found.kind === 'none' && isBare ? await this.#system(name, job) : found;
+    return found.kind !== 'found' && isBare ? await this.#system(name, job) : found;
   }
 
   /** The first of these names that has addresses. A failure on the way counts if none has (as in glibc). */

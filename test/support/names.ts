@@ -11,7 +11,7 @@ import type { DnsServer } from './dns-server.ts';
 
 export interface TestClock extends CacheClock {
   /** Lets time pass, and runs what falls due, in its order. */
-  advance(ms: number): void;
+  readonly advance: (ms: number) => void;
 }
 
 export function createTestClock(): TestClock {
