@@ -167,6 +167,10 @@ export const LOOKUP_RETRY_MS_MAX = 30_000;
 export const RESOLUTION_DELAY_MS = 50;
 /** Milliseconds a DNS server gets for its first answer at least, however many servers share the time there is. */
 export const DNS_TIMEOUT_MS_MIN = 250;
+/** Times each DNS server is asked for a configured name, with twice the patience each time. */
+export const DNS_TRIES = 3;
+/** The same for names that clients chose; not alike, so that what a flood made lost is not sent again with the flood. */
+export const DNS_CLIENT_TRIES = 2;
 /** DNS servers asked. */
 export const DNS_SERVERS_MAX = 8;
 /** Search domains tried for one name (resolv.conf(5)); Kubernetes allows as many. */

@@ -3,7 +3,14 @@
  * answer; that is the address cache's part.
  */
 import { isIP } from 'node:net';
-import { HOSTS_TTL_MS, RESOLUTION_DELAY_MS, RESOLV_CONF_BYTES_MAX, SERVICE_TTL_MS } from '../limits.ts';
+import {
+  DNS_CLIENT_TRIES,
+  DNS_TRIES,
+  HOSTS_TTL_MS,
+  RESOLUTION_DELAY_MS,
+  RESOLV_CONF_BYTES_MAX,
+  SERVICE_TTL_MS,
+} from '../limits.ts';
 import { createDnsClient } from './dns-client.ts';
 import type { AddressRecords, DnsClient, ServiceRecord } from './dns-client.ts';
 import { createFamilyOrder, wantedFamilies } from './family-order.ts';
@@ -33,9 +40,6 @@ export interface NameSourceOptions {
 
 /** These ask different servers for different names or networks, in ways only their own look-up knows. */
 const SYSTEM_LOOK_UP_PLATFORMS: ReadonlySet<NodeJS.Platform> = new Set(['darwin', 'win32']);
-/** Times each server is asked; not alike, so that what was lost in a flood is not sent again together with the flood. */
-const CONFIGURED_TRIES = 3;
-const CLIENT_TRIES = 2;
 const LOOPBACK = [
   { address: '::1', family: 6 },
   { address: '127.0.0.1', family: 4 },
@@ -87,8 +91,8 @@ class ComposedSource implements NameSource {
       (servers === 'auto' && SYSTEM_LOOK_UP_PLATFORMS.has(platform ?? process.platform));
     const chosen = typeof servers === 'string' ? systemServers : servers;
     this.#clients = {
-      configured: createDnsClient({ servers: chosen, timeoutMs, tries: CONFIGURED_TRIES }),
-      chosen: createDnsClient({ servers: chosen, timeoutMs, tries: CLIENT_TRIES }),
+      configured: createDnsClient({ servers: chosen, timeoutMs, tries: DNS_TRIES }),
+      chosen: createDnsClient({ servers: chosen, timeoutMs, tries: DNS_CLIENT_TRIES }),
     };
     this.#resolvConf = followFile({
       path: resolvConf ?? '/etc/resolv.conf',
