@@ -4,19 +4,20 @@
  */
 import { GuardRefusal } from './backends/address-guard.ts';
 import type { AddressGuard } from './backends/address-guard.ts';
+import { lookUpName } from './backends/backend-address.ts';
 import type { Backend } from './backends/backend-address.ts';
-import { candidatesOf } from './backends/dial-order.ts';
+import { candidatesOf } from './backends/candidates.ts';
+import { dialOrder } from './backends/dial-order.ts';
+import { ResolveError } from './backends/names.ts';
+import type { NameResolver } from './backends/names.ts';
 import type { PlainBackend } from './backends/plain-pool.ts';
-import { knownCandidates, literalEndpoint } from './backends/pool.ts';
+import { knownCandidates, literalEndpoint, portOf } from './backends/pool.ts';
 import type { PoolFacts } from './backends/pool.ts';
-import { ResolveError } from './backends/resolver.ts';
-import type { Resolver } from './backends/resolver.ts';
 import type { Live } from './live.ts';
 import type { Policies, Snapshot, SnapshotRoute } from './snapshot.ts';
 import type {
   Answer,
   Candidate,
-  Endpoint,
   ProxyOut,
   Refusal,
   RejectVerdict,
@@ -60,7 +61,7 @@ export interface Decider {
 
 /** What a question is settled with. */
 export interface SettleContext {
-  readonly resolver: Resolver;
+  readonly resolver: NameResolver;
   readonly guard: AddressGuard;
   readonly policies: Policies;
   /** Bound on the look-up. */
@@ -96,7 +97,7 @@ export async function settle(question: NameQuestion, context: SettleContext): Pr
   for (const [index, backend] of backends.entries()) {
     try {
       const first = await resolveBackend(backend, context);
-      const others = backends.slice(index + 1).flatMap(other => readyCandidates(other, context));
+      const others = backends.slice(index + 1).flatMap(other => readyCandidates(other));
       return { kind: 'relay', route, candidates: [...first, ...others], options };
     } catch (error) {
       failure ??= resolveFailure(error, route, context.policies);
@@ -107,14 +108,15 @@ export async function settle(question: NameQuestion, context: SettleContext): Pr
 
 async function resolveBackend(backend: AskedBackend, context: SettleContext): Promise<readonly Candidate[]> {
   const { target, fromClient } = backend;
-  if (target.kind !== 'host') return readyCandidates(backend, context);
-  const found = await context.resolver.resolve(target.host, context.timeoutMs);
-  const endpoints = found.map((entry): Endpoint => ({ kind: 'tcp', ...entry, port: target.port }));
+  const host = lookUpName(target);
+  if (host === null) return readyCandidates(backend);
+  const found = await context.resolver.resolve(host, { timeoutMs: context.timeoutMs, fromClient });
+  const endpoints = dialOrder(found, portOf(target));
   return candidatesOf(backend, context.guard.filter(endpoints, fromClient));
 }
 
 /** The candidates of a backend that needs no look-up, or none. */
-function readyCandidates(backend: AskedBackend, _context: SettleContext): readonly Candidate[] {
+function readyCandidates(backend: AskedBackend): readonly Candidate[] {
   const endpoint = literalEndpoint(backend.target);
   return endpoint === null ? [] : candidatesOf(backend, [endpoint]);
 }

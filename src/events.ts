@@ -86,6 +86,21 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly detail: string | null;
 }
 
+/** What has become of one backend of a route. */
+export interface BackendChange {
+  /** The name of the route. */
+  readonly route: string;
+  /** As it is configured: `10.0.0.5:443`, `app.example.com:443`, `unix:/path`. */
+  readonly backend: string;
+  /**
+   * `down` and `up` by its health checks; `ejected` for a while because connections to it failed, and `returned` when
+   * that is over.
+   */
+  readonly state: 'up' | 'down' | 'ejected' | 'returned';
+  /** Why it is down, or for how long it is ejected; null if there is nothing to add. */
+  readonly detail: string | null;
+}
+
 /** An address a listener is bound to. */
 export interface BoundAddress {
   readonly kind: 'tcp' | 'unix';

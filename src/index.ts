@@ -11,6 +11,7 @@ export type {
   HealthConfig,
   OneOrMany,
   PoliciesConfig,
+  ResolverConfig,
   RouteConfig,
   SniwayConfig,
   TimeoutsConfig,
@@ -19,6 +20,7 @@ export { ConfigError, SniwayError } from './errors.ts';
 export type { ConfigProblem, SniwayErrorCode } from './errors.ts';
 export { END_REASONS } from './events.ts';
 export type {
+  BackendChange,
   BoundAddress,
   ClientAddress,
   ConnectionEnded,

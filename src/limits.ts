@@ -172,8 +172,70 @@ export const CONFIG_ALIASES_MAX = 100;
 export const DURATION_MS_MAX = 2_147_483_647;
 /** Problems shown for one configuration; the rest is counted. */
 export const CONFIG_PROBLEMS_MAX = 50;
-/** Name look-ups under way at once; a further one fails at once instead of queueing without end. */
+/** Look-ups of configured names under way at once, for connections that wait; a further one fails at once. */
 export const LOOKUPS_MAX = 256;
+/** The same for names that clients chose: a flood of them takes nothing from configured names. */
+export const CLIENT_LOOKUPS_MAX = 256;
+/** Look-ups under way at once that nobody waits for, of configured names; further ones stand in line. */
+export const REFRESHES_MAX = 64;
+/** The same for names that clients chose; further ones are left to the next connection. */
+export const CLIENT_REFRESHES_MAX = 32;
+/** Configured names whose addresses are kept; further ones push out those that are used least. */
+export const CONFIGURED_NAMES_MAX = 16_384;
+/** Names that clients chose whose addresses are kept: a few MiB, 30 if each has all the addresses it may have. */
+export const CLIENT_NAMES_MAX = 8_192;
+/** Names that clients chose and that gave no address: kept apart, so that they push out none that did. */
+export const ABSENT_NAMES_MAX = 4_096;
+/** Addresses of one family kept for one name; a dial tries DIAL_ADDRESSES_MAX in all. */
+export const NAME_ADDRESSES_MAX = 16;
+/** Targets of one service (SRV) that are looked up, those of the lowest priorities. */
+export const SERVICE_TARGETS_MAX = 16;
+/** Milliseconds for one look-up, over all servers and search domains: as long as a dial has in all. */
+export const LOOKUP_TIMEOUT_MS = 5_000;
+/** Milliseconds an answer is kept at least: a TTL of zero would mean a question for every connection. */
+export const NAME_TTL_MS_MIN = 1_000;
+/** Milliseconds an answer is kept at most: containers move while their name's TTL is still ten minutes. */
+export const NAME_TTL_MS_MAX = 30_000;
+/** Milliseconds it is kept that a name does not exist: new names appear soon, a flood of questions is cut. */
+export const NEGATIVE_TTL_MS = 5_000;
+/** Milliseconds an expired answer is used while no server gives a new one (RFC 8767 section 5: one to three days). */
+export const STALE_MS = 86_400_000;
+/** Milliseconds for which an expired answer is used at once, with a new one being fetched beside it. */
+export const STALE_REFRESH_MS = 10_000;
+/** Milliseconds a connection waits for a new answer when an older expired one is at hand. */
+export const STALE_WAIT_MS = 500;
+/** Share of an answer's time after which a name in use is looked up anew; up to REFRESH_JITTER is taken off it. */
+export const REFRESH_SHARE = 0.85;
+/** Spreads the look-ups of names that were learnt together. */
+export const REFRESH_JITTER = 0.1;
+/** Milliseconds before a look-up that failed is tried again; doubled each time, up to the next bound (RFC 9520). */
+export const LOOKUP_RETRY_MS = 1_000;
+/** Milliseconds between two attempts at a name that has an expired answer, at most (RFC 8767 section 5). */
+export const LOOKUP_RETRY_MS_MAX = 30_000;
+/** Milliseconds that the addresses of one family wait for those of the other (RFC 8305 section 3, Resolution Delay). */
+export const RESOLUTION_DELAY_MS = 50;
+/** Milliseconds a DNS server gets for its first answer at least, however many servers share the time there is. */
+export const DNS_TIMEOUT_MS_MIN = 250;
+/** Times each DNS server is asked for a configured name, with twice the patience each time. */
+export const DNS_TRIES = 3;
+/** The same for names that clients chose; not alike, so that what a flood made lost is not sent again with the flood. */
+export const DNS_CLIENT_TRIES = 2;
+/** DNS servers asked. */
+export const DNS_SERVERS_MAX = 8;
+/** Search domains tried for one name (resolv.conf(5)); Kubernetes allows as many. */
+export const SEARCH_DOMAINS_MAX = 32;
+/** Milliseconds between two looks at whether the hosts file or resolv.conf has changed. */
+export const SYSTEM_FILE_CHECK_MS = 1_000;
+/** Bytes read of a hosts file; lists of blocked names take megabytes. */
+export const HOSTS_BYTES_MAX = 4 * 1024 * 1024;
+/** Bytes read of resolv.conf. */
+export const RESOLV_CONF_BYTES_MAX = 64 * 1024;
+/** Milliseconds an answer out of the hosts file is kept. */
+export const HOSTS_TTL_MS = 5_000;
+/** Milliseconds an answer of the system's resolver is kept, which tells no TTL. */
+export const SYSTEM_TTL_MS = 10_000;
+/** Milliseconds an SRV answer is kept at most: Node does not tell the TTL of SRV records. */
+export const SERVICE_TTL_MS = 30_000;
 /** Bytes of log lines waiting for a slow reader; further lines are dropped and counted. */
 export const LOG_BUFFER_BYTES_MAX = 4 * 1024 * 1024;
 /** Milliseconds that log lines get to be written at the end of the process. */

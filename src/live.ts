@@ -3,8 +3,10 @@
  * threads share, or are published by the main thread, so that one code decides everywhere and never waits.
  */
 import { AddressBook } from './backends/address-book.ts';
+export type { PublishedAddresses } from './backends/address-book.ts';
 import { BackendLedger, createLedgerMemory } from './backends/backend-ledger.ts';
 import type { TrackedBackend } from './backends/backend-ledger.ts';
+import type { KeptBackend } from './backends/backend-keeper.ts';
 import type { PlainConfig } from './snapshot.ts';
 
 /** Memory shared by all threads of one proxy; can be sent to a worker as it is. */
@@ -31,13 +33,19 @@ export function openLive(plain: PlainConfig, shared: SharedMemory, worker: numbe
   return { ledger, addresses: new AddressBook(), nowMs: sharedNowMs };
 }
 
-/** The backends that have a number, in the order of their numbers. */
-export function trackedBackends({ routes }: PlainConfig): readonly (TrackedBackend & { route: string })[] {
+/** All backends, in the order of the configuration. */
+export function listBackends({ routes }: PlainConfig): readonly KeptBackend[] {
   return routes.flatMap(({ name, action }) => {
     if (action.kind !== 'relay') return [];
-    const { backends, ejection } = action.pool;
-    return backends.filter(({ id }) => id >= 0).map(plain => ({ plain, ejection, route: name }));
+    const { pool } = action;
+    return pool.backends.map(plain => ({ route: name, pool, plain }));
   });
+}
+
+/** The backends that have a number, in the order of their numbers. */
+function trackedBackends(plain: PlainConfig): readonly TrackedBackend[] {
+  const tracked = listBackends(plain).filter(backend => backend.plain.id >= 0);
+  return tracked.map(({ plain: backend, pool }) => ({ plain: backend, ejection: pool.ejection }));
 }
 
 /** `performance.now()` counts from the start of its thread; both it and hrtime read CLOCK_MONOTONIC. */

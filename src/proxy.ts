@@ -2,9 +2,8 @@
 import { EventEmitter } from 'node:events';
 import { createAddressGuard } from './backends/address-guard.ts';
 import type { AddressGuard } from './backends/address-guard.ts';
+import { BackendKeeper } from './backends/backend-keeper.ts';
 import { literalEndpoint } from './backends/pool.ts';
-import { createResolver } from './backends/resolver.ts';
-import type { Resolver } from './backends/resolver.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
@@ -15,9 +14,9 @@ import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
 import { ConfigError, SniwayError, describeProblem } from './errors.ts';
 import type { ConfigProblem } from './errors.ts';
-import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './events.ts';
+import type { BackendChange, BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './events.ts';
 import { DURATION_MS_MAX } from './limits.ts';
-import { createSharedMemory, openLive } from './live.ts';
+import { createSharedMemory, listBackends, openLive } from './live.ts';
 import { createSnapshot } from './snapshot.ts';
 import type { BackendOutcome } from './verdict.ts';
 
@@ -30,6 +29,8 @@ export interface ProxyEvents {
   opened: [connection: ConnectionOpened];
   /** A connection has ended; exactly once for each `opened`. */
   ended: [connection: ConnectionEnded];
+  /** A backend of a pool is down or up by its checks, or is left out for a while because it keeps failing. */
+  backend: [change: BackendChange];
   /** Something an operator may want to read. */
   notice: [notice: Notice];
 }
@@ -91,7 +92,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   readonly #selected: SelectedEngine;
   readonly #engine: Engine;
   readonly #guard: AddressGuard;
-  readonly #resolver: Resolver = createResolver();
+  readonly #keeper: BackendKeeper;
   readonly #settleContext: SettleContext;
   #addresses: readonly BoundAddress[] = [];
   #state: 'new' | 'started' | 'closing' = 'new';
@@ -105,8 +106,25 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     this.#decider = { snapshot: createSnapshot(config), live: openLive(config, shared, 0) };
     this.#selected = selectEngine(config.engine);
     this.#guard = createAddressGuard({ ...config, ownListeners: () => this.#addresses });
+    const { ledger, addresses, nowMs } = this.#decider.live;
+    this.#keeper = new BackendKeeper(
+      {
+        backends: listBackends(config),
+        resolver: config.resolver,
+        guard: this.#guard,
+        ledger,
+        addresses,
+        nowMs,
+      },
+      {
+        publish: published => this.#engine.publish(published),
+        endBackend: backend => this.#engine.endBackend(backend),
+        changed: change => this.#announce('backend', change),
+        notice: notice => this.notice(notice),
+      },
+    );
     this.#settleContext = {
-      resolver: this.#resolver,
+      resolver: this.#keeper.names,
       guard: this.#guard,
       policies: config.policies,
       timeoutMs: config.dialTimeoutMs,
@@ -143,6 +161,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
       await this.kill();
       throw new ConfigError(loops);
     }
+    this.#keeper.start();
     return this.#addresses;
   }
 
@@ -155,6 +174,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     );
     const terminated = drained ? 0 : this.#engine.connectionCount;
     await this.#engine.terminate('drained');
+    this.#keeper.close();
     this.#addresses = [];
     return { terminated };
   }
@@ -163,6 +183,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     this.#state = 'closing';
     await this.#engine.stopListening();
     await this.#engine.terminate('killed');
+    this.#keeper.close();
     this.#addresses = [];
   }
 
@@ -238,10 +259,9 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     events.on('removeListener', (event: string | symbol) => note(event, events.listenerCount(event) > 0));
   }
 
-  #announce(event: 'opened' | 'ended', connection: ConnectionOpened | ConnectionEnded): void {
+  #announce<Event extends keyof ProxyEvents>(event: Event, told: ProxyEvents[Event][0]): void {
     try {
-      if (event === 'ended') this.emit('ended', connection as ConnectionEnded);
-      else this.emit('opened', connection);
+      (this as EventEmitter).emit(event, told);
     } catch (error) {
       this.#blame(event, error);
     }

@@ -2,7 +2,7 @@
  * A checked, plain configuration (it can be cloned to a worker thread) becomes an immutable snapshot that decisions
  * are made from. Whatever changes arrives as a new snapshot.
  */
-import { candidatesOf } from './backends/dial-order.ts';
+import { candidatesOf } from './backends/candidates.ts';
 import type { PlainPool } from './backends/plain-pool.ts';
 import { Pool, literalEndpoint } from './backends/pool.ts';
 import { SniwayError } from './errors.ts';

@@ -1,44 +1,39 @@
 /**
- * The addresses of configured host names as this thread knows them: published by the main thread, which resolves and
- * watches them, so that connections are dialled without waiting for a look-up.
+ * The addresses of configured names as this thread knows them: published by the main thread, which resolves and watches
+ * them, so that connections are dialled without waiting for a look-up.
  */
-import type { Candidate, Endpoint } from '../verdict.ts';
-import { candidatesOf } from './dial-order.ts';
-import type { PlainBackend } from './plain-pool.ts';
+import { dialOrder } from './dial-order.ts';
+import type { CachedAddresses } from './names.ts';
+import type { Endpoint } from '../verdict.ts';
 
-/** What has become known of one host and port; no endpoints: nothing is known any more. */
+/** Where a name leads to for backends of one port; plain data. */
 export interface PublishedAddresses {
+  /** As `lookUpName` gives it. */
   readonly host: string;
+  /** 0 for a service, whose records give the ports. */
   readonly port: number;
-  /** In the order of the resolver; the guard lets all of them through. */
-  readonly endpoints: readonly Endpoint[];
+  /** What the guard lets through; null: nothing is known any more, and connections have to ask. */
+  readonly addresses: CachedAddresses | null;
 }
 
 export class AddressBook {
-  readonly #endpoints = new Map<string, readonly Endpoint[]>();
-  /** Made once for each backend: the same objects for every connection, until its addresses change. */
-  readonly #candidates = new Map<string, Map<PlainBackend, readonly Candidate[]>>();
+  readonly #known = new Map<string, CachedAddresses>();
 
   /** Takes over what was published; bounded by what the configuration names. */
   update(published: readonly PublishedAddresses[]): void {
-    for (const { host, port, endpoints } of published) {
-      const key = `${host}:${port}`;
-      this.#candidates.delete(key);
-      if (endpoints.length === 0) this.#endpoints.delete(key);
-      else this.#endpoints.set(key, endpoints);
+    for (const { host, port, addresses } of published) {
+      if (addresses === null) this.#known.delete(keyOf(host, port));
+      else this.#known.set(keyOf(host, port), addresses);
     }
   }
 
-  /** The candidates of a backend that is known by a host name; null if its addresses are not known. */
-  candidates(backend: PlainBackend, host: string, port: number): readonly Candidate[] | null {
-    const key = `${host}:${port}`;
-    const made = this.#candidates.get(key)?.get(backend);
-    if (made !== undefined) return made;
-    const endpoints = this.#endpoints.get(key);
-    if (endpoints === undefined) return null;
-    const candidates = candidatesOf(backend, endpoints);
-    const known = this.#candidates.get(key) ?? new Map<PlainBackend, readonly Candidate[]>();
-    this.#candidates.set(key, known.set(backend, candidates));
-    return candidates;
+  /** In the order to try them, drawn anew each time; null if they are not known. */
+  endpoints(host: string, port: number): readonly Endpoint[] | null {
+    const addresses = this.#known.get(keyOf(host, port));
+    return addresses === undefined ? null : dialOrder(addresses, port);
   }
+}
+
+function keyOf(host: string, port: number): string {
+  return `${host}:${port}`;
 }

@@ -10,6 +10,7 @@ describe('parseBackend()', () => {
     ['backend.internal:443', { kind: 'host', host: 'backend.internal', port: 443 }],
     ['localhost:1', { kind: 'host', host: 'localhost', port: 1 }],
     ['{sni}:443', { kind: 'server-name', port: 443 }],
+    ['srv:_https._tcp.example.com', { kind: 'service', service: '_https._tcp.example.com' }],
     ['unix:/run/app.sock', { kind: 'unix', path: '/run/app.sock' }],
     ['unix:/run/a:b=c', { kind: 'unix', path: '/run/a:b=c' }],
   ];
@@ -28,6 +29,10 @@ describe('parseBackend()', () => {
     ['10.0.0.5', /has no port/],
     ['', /has no port/],
     [':443', /has no port/],
+    ['srv:_https._tcp.example.com:443', /give the port/],
+    ['srv:example.com', /service and its protocol/],
+    ['srv:_https._tcp', /service and its protocol/],
+    ['srv:_https._tcp.ex ample', /not the name of a service/],
     ['10.0.0.5:0', /1 to 65535/],
     ['10.0.0.5:65536', /1 to 65535/],
     ['10.0.0.5:4 3', /1 to 65535/],

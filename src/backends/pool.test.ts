@@ -203,14 +203,18 @@ test('knownCandidates() waits for a name until its addresses are published', () 
   const addresses = new AddressBook();
   const facts: PoolFacts = { client: parsePeerAddress('192.0.2.1', 1), serverName: 'a', ledger, addresses };
   assert.equal(knownCandidates(backend, facts), null);
-  const endpoints = [{ kind: 'tcp', address: '10.0.0.1', port: 443, family: 4 } as const];
-  addresses.update([{ host: 'b.example', port: 443, endpoints }]);
+  const target = {
+    port: null,
+    priority: 0,
+    weight: 1,
+    addresses: [{ address: '10.0.0.1', family: 4 }],
+  } as const;
+  addresses.update([{ host: 'b.example', port: 443, addresses: { targets: [target] } }]);
   const known = knownCandidates(backend, facts);
   assert.deepEqual(
     known?.map(({ endpoint }) => endpoint),
-    endpoints,
+    [{ kind: 'tcp', address: '10.0.0.1', port: 443, family: 4 }],
   );
-  assert.equal(knownCandidates(backend, facts), known);
-  addresses.update([{ host: 'b.example', port: 443, endpoints: [] }]);
+  addresses.update([{ host: 'b.example', port: 443, addresses: null }]);
   assert.equal(knownCandidates(backend, facts), null);
 });

@@ -2,12 +2,12 @@
 import type { Candidate, Endpoint } from '../verdict.ts';
 import type { PeerAddress } from '../wire/peer-address.ts';
 import type { AddressBook } from './address-book.ts';
-import { formatBackend } from './backend-address.ts';
+import { formatBackend, lookUpName } from './backend-address.ts';
 import type { Backend } from './backend-address.ts';
 import type { BackendLedger } from './backend-ledger.ts';
+import { candidatesOf } from './candidates.ts';
 import { createBalancer } from './balancers.ts';
 import type { Balancer, Member, Request } from './balancers.ts';
-import { candidatesOf } from './dial-order.ts';
 import type { PlainBackend, PlainPool } from './plain-pool.ts';
 
 /** The facts a choice depends on. */
@@ -81,8 +81,15 @@ function arrange(members: readonly Member[], { ledger, request, balance }: Arran
 export function knownCandidates(backend: PlainBackend, facts: PoolFacts): readonly Candidate[] | null {
   const target = backend.backend;
   if (target.kind === 'server-name') return null;
-  if (target.kind === 'host') return facts.addresses.candidates(backend, target.host, target.port);
-  return literalCandidates(backend, target);
+  const host = lookUpName(target);
+  if (host === null) return literalCandidates(backend, target);
+  const endpoints = facts.addresses.endpoints(host, portOf(target));
+  return endpoints === null ? null : candidatesOf(backend, endpoints);
+}
+
+/** The port that a backend's name is looked up for; 0 where its records give it. */
+export function portOf(target: Backend): number {
+  return 'port' in target ? target.port : 0;
 }
 
 const literals = new WeakMap<PlainBackend, readonly Candidate[]>();

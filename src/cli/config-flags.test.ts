@@ -38,6 +38,14 @@ describe('mergeFlags()', () => {
     assert.equal(originOf(['guard', 'allowNets', 0]), "--allow-net '::1'");
   });
 
+  test("puts DNS servers in the place of the file's, and leaves the rest of its resolver", () => {
+    const flags = { resolver: ['10.0.0.53', '[fd00::53]:5353'] };
+    const { input, originOf } = mergeFlags({ resolver: { servers: 'system', family: 'ipv4-only' } }, flags);
+    assert.deepEqual(input, { resolver: { servers: flags.resolver, family: 'ipv4-only' } });
+    assert.equal(originOf(['resolver', 'servers', 1]), "--resolver '[fd00::53]:5353'");
+    assert.deepEqual(mergeFlags({ resolver: 'system' }, flags).input, { resolver: flags.resolver });
+  });
+
   test('leaves what has the wrong shape in the file for the check to name', () => {
     const file = { guard: 'abc', timeouts: [1] };
     assert.deepEqual(mergeFlags(file, { allowNet: ['::1'], drain: '5s' }).input, file);

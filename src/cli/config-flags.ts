@@ -10,6 +10,7 @@ export interface ConfigFlags {
   readonly suffix?: readonly string[];
   readonly allowNet?: readonly string[];
   readonly denyNet?: readonly string[];
+  readonly resolver?: readonly string[];
   readonly engine?: string;
   readonly workers?: string;
   readonly helloTimeout?: string;
@@ -43,7 +44,7 @@ export function addConfigFlags(command: Command): void {
     .addOption(
       many(
         '-r, --route <pattern=backend,...>',
-        'relay names that match (repeatable) to host:port, [v6]:port, unix:/path or {sni}:port, or to several in turn',
+        'relay names that match (repeatable) to host:port, [v6]:port, unix:/path, {sni}:port or srv:name, or to several in turn',
       ),
     )
     .addOption(
@@ -59,6 +60,12 @@ export function addConfigFlags(command: Command): void {
       many('--allow-net <cidr>', 'let names that clients choose lead to this guarded network (repeatable)'),
     )
     .addOption(many('--deny-net <cidr>', 'never let them lead to this network (repeatable)'))
+    .addOption(
+      many(
+        '--resolver <addr>',
+        'ask this DNS server for names (repeatable), or system for the look-up of the system (default: auto)',
+      ),
+    )
     .option('--engine <engine>', 'auto, portable or linux (default: auto)')
     .option('--workers <n>', 'threads that move bytes, linux engine only (default: one for each processor)')
     .option('--hello-timeout <time>', 'time for the whole ClientHello (default: 5s)')
@@ -72,7 +79,7 @@ function onlyOnce(value: string, before: string | undefined): string {
   return value;
 }
 
-/** Puts the flags on top of what a file holds: listeners are replaced, everything else is added or set. */
+/** Puts the flags on top of what a file holds: listeners and DNS servers are replaced, everything else is added or set. */
 export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
   if (base !== undefined && (typeof base !== 'object' || base === null || Array.isArray(base))) {
     return { input: base, originOf: () => null };
@@ -101,6 +108,7 @@ export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
     put(['workers'], '--workers', flags.workers);
   }
   mergeGuard(input, flags, put);
+  mergeResolver(input, flags.resolver, put);
   mergeTimeouts(input, flags, put);
   return { input, originOf: path => findOrigin(origins, path) };
 }
@@ -145,6 +153,19 @@ function mergeGuard(input: Record<string, unknown>, flags: ConfigFlags, put: Put
     put(['guard', ...path], '--deny-net', flags.denyNet?.[index] ?? ''),
   );
   input['guard'] = guard;
+}
+
+/** The servers of the flags take the place of the file's; the rest of its resolver stays. */
+function mergeResolver(
+  input: Record<string, unknown>,
+  servers: readonly string[] | undefined,
+  put: Put,
+): void {
+  if (servers === undefined) return;
+  const present = input['resolver'];
+  input['resolver'] = isObject(present) ? { ...present, servers } : servers;
+  const path = isObject(present) ? ['resolver', 'servers'] : ['resolver'];
+  for (const [index, text] of servers.entries()) put([...path, index], '--resolver', text);
 }
 
 function mergeTimeouts(input: Record<string, unknown>, flags: ConfigFlags, put: Put): void {

@@ -2,9 +2,11 @@
 import { isIPv6 } from 'node:net';
 import { createAddressGuard } from '../backends/address-guard.ts';
 import type { AddressGuard } from '../backends/address-guard.ts';
-import { formatBackend } from '../backends/backend-address.ts';
-import { createResolver } from '../backends/resolver.ts';
-import type { ResolvedAddress, Resolver } from '../backends/resolver.ts';
+import { formatBackend, lookUpName } from '../backends/backend-address.ts';
+import { AddressCache } from '../backends/address-cache.ts';
+import { portOf } from '../backends/pool.ts';
+import { dialOrder } from '../backends/dial-order.ts';
+import type { CachedAddresses, NameResolver } from '../backends/names.ts';
 import type { CheckedConfig } from '../config/check-config.ts';
 import { escapeControls, quote } from '../config/plain-text.ts';
 import { decide, settle } from '../decide.ts';
@@ -112,17 +114,16 @@ async function describeDecision(hello: HelloFacts, { config, snapshot, live }: E
       : [];
   if (decision.kind !== 'resolve') return [...backend, ...describeVerdict(decision)];
   const guard = createAddressGuard({ ...config, ownListeners: () => ownListeners(config) });
-  const recorder = recordAddresses(createResolver());
+  const cache = new AddressCache(config.resolver);
+  const recorder = recordAddresses(cache);
   const { policies, dialTimeoutMs: timeoutMs } = config;
   const verdict = await settle(decision, { resolver: recorder.resolver, guard, policies, timeoutMs });
+  cache.close();
   const asked = decision.backends[0]!;
-  const lookUp: Line[] =
-    asked.target.kind === 'host'
-      ? [
-          ['look-up', escapeControls(asked.target.host)],
-          ...describeAddresses(recorder.found(), { ...asked.target, fromClient: asked.fromClient }, guard),
-        ]
-      : [];
+  const host = lookUpName(asked.target);
+  const port = portOf(asked.target);
+  const addresses = describeAddresses(recorder.found(), { port, fromClient: asked.fromClient }, guard);
+  const lookUp: Line[] = host === null ? [] : [['look-up', escapeControls(host)], ...addresses];
   return [...backend, ...lookUp, ...describeVerdict(verdict)];
 }
 
@@ -133,18 +134,18 @@ function ownListeners({ listen }: CheckedConfig): { address: string; port: numbe
 }
 
 interface Recorder {
-  readonly resolver: Resolver;
-  readonly found: () => readonly ResolvedAddress[];
+  readonly resolver: NameResolver;
+  readonly found: () => CachedAddresses;
 }
 
 /** Keeps what was found, so that the addresses shown are those that were decided on. */
-function recordAddresses(resolver: Resolver): Recorder {
-  let found: readonly ResolvedAddress[] = [];
+function recordAddresses(resolver: NameResolver): Recorder {
+  let found: CachedAddresses = { targets: [] };
   return {
     found: () => found,
     resolver: {
-      async resolve(name, timeoutMs) {
-        found = await resolver.resolve(name, timeoutMs);
+      async resolve(name, options) {
+        found = await resolver.resolve(name, options);
         return found;
       },
     },
@@ -153,12 +154,11 @@ function recordAddresses(resolver: Resolver): Recorder {
 
 /** Each address that was found, with the reason if the guard refuses it. */
 function describeAddresses(
-  found: readonly ResolvedAddress[],
+  found: CachedAddresses,
   { port, fromClient }: { readonly port: number; readonly fromClient: boolean },
   guard: AddressGuard,
 ): Line[] {
-  return found.map((entry): Line => {
-    const endpoint: Endpoint = { kind: 'tcp', ...entry, port };
+  return dialOrder(found, port).map((endpoint): Line => {
     const refusal = guard.refusal(endpoint, fromClient);
     return ['', `${formatEndpoint(endpoint)} ${refusal === null ? 'allowed' : `refused: ${refusal}`}`];
   });

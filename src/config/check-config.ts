@@ -1,5 +1,6 @@
 /** A configuration as a person writes it becomes a checked one, or a list of all that is wrong with it. */
 import { availableParallelism, cpus, networkInterfaces } from 'node:os';
+import type { ResolverSettings } from '../backends/names.ts';
 import type { ListenTarget, TcpSettings } from '../engine/engine.ts';
 import { ConfigError, SniwayError } from '../errors.ts';
 import type { ConfigProblem } from '../errors.ts';
@@ -26,6 +27,7 @@ import { parseNetwork } from './network.ts';
 import { createOwnListenerSearch, findListenerConflict } from './own-listeners.ts';
 import type { RouteDraft } from './read-routes.ts';
 import { readRoutes } from './read-routes.ts';
+import { findResolverProblems, readResolver } from './resolver.ts';
 import { asObject, asPlaced, asTexts, isObject } from './read-value.ts';
 import { findSchemaProblems } from './schema.ts';
 import type { EngineName } from './sniway-config.ts';
@@ -37,6 +39,7 @@ export interface CheckedConfig extends PlainConfig {
   readonly helloTimeoutMs: number;
   readonly dialTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  readonly resolver: ResolverSettings;
   readonly tcp: TcpSettings;
   readonly workers: number;
   readonly spin: boolean;
@@ -74,6 +77,7 @@ export function inspectConfig(input: unknown): InspectedConfig {
   const listeners = readListeners(input, findings);
   const drafts = readRoutes(input, findings);
   findings.push(...findRouteProblems(drafts, hasNoRoutes(input)), ...findLoops(drafts, listeners));
+  findings.push(...findResolverProblems(input));
   const problems = settleFindings(findings);
   const isSound = problems.every(({ severity }) => severity === 'warning');
   return { config: isSound ? fillIn(input, listeners, drafts) : null, problems };
@@ -133,7 +137,7 @@ function fillIn(
   listen: readonly ListenTarget[],
   drafts: readonly RouteDraft[],
 ): CheckedConfig {
-  const { guard, timeouts, engine, policies, spin, tcp, workers } = asObject(input);
+  const { guard, timeouts, engine, policies, resolver, spin, tcp, workers } = asObject(input);
   const { allowNets, denyNets } = asObject(guard);
   const { hello, dial, drain } = asObject(timeouts);
   return {
@@ -145,6 +149,7 @@ function fillIn(
     helloTimeoutMs: readTimeout(hello, HELLO_TIMEOUT_MS),
     dialTimeoutMs: readTimeout(dial, DIAL_TIMEOUT_MS),
     drainTimeoutMs: readTimeout(drain, DRAIN_TIMEOUT_MS),
+    resolver: readResolver(resolver),
     tcp: readTcp(asObject(tcp)),
     workers: typeof workers === 'number' ? workers : Math.min(availableParallelism(), WORKERS_MAX),
     // With a single processor, the one who is waited for could not run meanwhile.

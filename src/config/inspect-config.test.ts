@@ -109,7 +109,7 @@ test('inspectConfig() tells each wrong value at its place', () => {
     ],
     [
       backend('10.0.0.5'),
-      "error routes[0].backend: '10.0.0.5' has no port; write host:port, [v6]:port, unix:/path or {sni}:port",
+      "error routes[0].backend: '10.0.0.5' has no port; write host:port, [v6]:port, unix:/path, {sni}:port or srv:_service._proto.name",
     ],
     [
       backend('127.0.0.1:443'),

@@ -37,7 +37,7 @@ export function createOwnListenerSearch(
     own.kind === 'unix' ? [{ own, path: posix.normalize(own.path) }] : [],
   );
   return backend => {
-    if (backend.kind === 'server-name') return null;
+    if (backend.kind === 'server-name' || backend.kind === 'service') return null;
     if (backend.kind === 'unix') {
       const path = posix.normalize(backend.path);
       return openPaths.find(open => open.path === path)?.own ?? null;

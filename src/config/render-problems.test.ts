@@ -50,7 +50,7 @@ test('renderProblems() shows all problems in the order of the file', () => {
       'sniway.yaml:1:9  error  "Linux" is not known here (did you mean "linux"?); write auto, portable or linux',
       'sniway.yaml:2:15  error  "[::]:443" takes this address and port already',
       'sniway.yaml:4:24  error  expected text, found the number 5: put it in quotes, "5"',
-      "sniway.yaml:5:14  error  '10.0.0.5' has no port; write host:port, [v6]:port, unix:/path or {sni}:port",
+      "sniway.yaml:5:14  error  '10.0.0.5' has no port; write host:port, [v6]:port, unix:/path, {sni}:port or srv:_service._proto.name",
       'sniway.yaml:6:5  error  "match" is missing',
       'sniway.yaml:6:5  error  a route needs "backend" (10.0.0.5:443) or "reject" (unrecognized_name)',
       'sniway.yaml:7:20  error  the number 5 needs a unit: write 5s or 5ms',
@@ -141,7 +141,7 @@ test('renderProblems() lets no control character through, and keeps the caret in
   assert.equal(
     render(text, 'a\nb.json'),
     [
-      'a\\x0ab.json:1:2  error  unknown key "\\x1b[31m\\u202ex"; known here: listen, routes, suffixes, policies, guard, timeouts, tcp, workers, spin, engine',
+      'a\\x0ab.json:1:2  error  unknown key "\\x1b[31m\\u202ex"; known here: listen, routes, suffixes, policies, guard, resolver, timeouts, tcp, workers, spin, engine',
       '    1 | {"\\x1b[31m\\u202ex": 1, "listen": 443,\\x09"suffixes": ".a.example"}',
       '      |  ^',
     ].join('\n'),

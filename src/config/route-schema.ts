@@ -40,8 +40,15 @@ const pattern = text(parsePattern).meta({
 });
 export const answer = word(ANSWER_NAMES, 'close, reset or the name of a TLS alert').meta({ id: 'answer' });
 const address = text(parseBackend).meta({
-  description: 'Where to relay: host:port, [v6]:port, unix:/path, or {sni}:port for the name asked for',
-  examples: ['10.0.0.5:443', '[fd00::5]:443', 'unix:/run/app.sock', '{sni}:443'],
+  description:
+    'Where to relay: host:port, [v6]:port, unix:/path, {sni}:port for the name asked for, or srv:_service._proto.name',
+  examples: [
+    '10.0.0.5:443',
+    '[fd00::5]:443',
+    'unix:/run/app.sock',
+    '{sni}:443',
+    'srv:_https._tcp.example.com',
+  ],
 });
 
 const backend = z.strictObject({

@@ -28,7 +28,19 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
   [
     '',
     ROOT,
-    ['listen', 'routes', 'suffixes', 'policies', 'guard', 'timeouts', 'tcp', 'workers', 'spin', 'engine'],
+    [
+      'listen',
+      'routes',
+      'suffixes',
+      'policies',
+      'guard',
+      'resolver',
+      'timeouts',
+      'tcp',
+      'workers',
+      'spin',
+      'engine',
+    ],
   ],
   [
     'routes',
@@ -54,6 +66,11 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
     ['noSni', 'unknownName', 'malformed', 'notTls', 'helloTimeout', 'dialFailed'],
   ],
   ['guard', ROOT.properties?.guard, ['allowNets', 'denyNets']],
+  [
+    'resolver',
+    ROOT.properties?.resolver?.anyOf?.at(-1),
+    ['servers', 'family', 'timeout', 'ttlMin', 'ttlMax', 'negativeTtl', 'stale', 'hosts'],
+  ],
   ['timeouts', ROOT.properties?.timeouts, ['hello', 'dial', 'drain']],
 ];
 
@@ -83,6 +100,7 @@ test('configJsonSchema() gives only examples and defaults that the schema itself
     eject: (key, value) => ({ routes: [{ match: 'a.example', backends: ['a:1'], eject: { [key]: value } }] }),
     policies: (key, value) => ({ policies: { [key]: value } }),
     guard: (key, value) => ({ guard: { [key]: value } }),
+    resolver: (key, value) => ({ resolver: { [key]: value } }),
     timeouts: (key, value) => ({ timeouts: { [key]: value } }),
   };
   let checked = 0;

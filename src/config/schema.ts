@@ -8,6 +8,11 @@ import {
   KEEPALIVE_INTERVAL_MS,
   KEEPALIVE_PROBES,
   KEEPALIVE_PROBES_MAX,
+  LOOKUP_TIMEOUT_MS,
+  NAME_TTL_MS_MAX,
+  NAME_TTL_MS_MIN,
+  NEGATIVE_TTL_MS,
+  STALE_MS,
   WORKERS_MAX,
 } from '../limits.ts';
 import { ANSWER_NAMES } from './answer.ts';
@@ -15,12 +20,14 @@ import type { Finding } from './findings.ts';
 import { toFindings } from './issue-findings.ts';
 import { parseListenTarget } from './listen-target.ts';
 import { parseNetwork } from './network.ts';
+import { FAMILY_WORDS, checkHostsFile, checkServers } from './resolver.ts';
 import { answer, route, routeKeys } from './route-schema.ts';
-import { count, noneOrMany, policy, report, text, timeout, word } from './schema-parts.ts';
+import { count, noneOrMany, oneOrMany, policy, report, text, timeout, word } from './schema-parts.ts';
 import type { Shape } from './schema-parts.ts';
 import type {
   GuardConfig,
   PoliciesConfig,
+  ResolverConfig,
   SniwayConfig,
   TcpConfig,
   TimeoutsConfig,
@@ -58,6 +65,31 @@ const guard = z.strictObject({
   denyNets: noneOrMany(network).optional().describe('Networks refused in any case. Default: none'),
 } satisfies Shape<GuardConfig>);
 
+const servers = text(checkServers).meta({
+  examples: ['auto', 'system', '10.0.0.53', '10.0.0.53:5353', '[fd00::53]:5353'],
+});
+const resolver = z.strictObject({
+  servers: oneOrMany(servers).optional().meta({
+    description: 'DNS servers to ask, auto for those of the system, or system for its own look-up',
+    default: 'auto',
+  }),
+  family: word(FAMILY_WORDS).optional().meta({
+    description: "Which addresses are wanted and come first; auto: as this machine's own suggest",
+    default: 'auto',
+  }),
+  timeout: timeout(LOOKUP_TIMEOUT_MS, 1, 'For one look-up, over all servers'),
+  ttlMin: timeout(NAME_TTL_MS_MIN, 100, 'That an answer is kept at least, whatever its TTL'),
+  ttlMax: timeout(NAME_TTL_MS_MAX, 100, 'That an answer is kept at most, whatever its TTL'),
+  negativeTtl: timeout(NEGATIVE_TTL_MS, 0, 'That it is kept that a name does not exist'),
+  stale: timeout(STALE_MS, 0, 'That an expired answer is used while no server gives a new one'),
+  hosts: text(checkHostsFile)
+    .optional()
+    .meta({
+      description: "Path of the hosts file, which wins over DNS, or none. Default: the system's",
+      examples: ['/etc/hosts', 'none'],
+    }),
+} satisfies Shape<ResolverConfig>);
+
 const timeouts = z.strictObject({
   hello: timeout(HELLO_TIMEOUT_MS, 1, 'From accept until the ClientHello must be complete'),
   dial: timeout(DIAL_TIMEOUT_MS, 1, 'For name look-up and connecting together'),
@@ -89,6 +121,13 @@ const config = z.strictObject({
   guard: guard
     .optional()
     .describe("Which addresses may be dialled where the client's name chooses the address"),
+  resolver: z
+    .union([servers, z.array(servers).min(1), resolver])
+    .optional()
+    .meta({
+      description: 'Who is asked for the addresses of names, and for how long answers are kept',
+      default: 'auto',
+    }),
   timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
   tcp: tcp.optional().describe("How the kernel finds out that a peer's network is gone"),
   workers: count(WORKERS_MAX, 'Threads that move bytes (linux engine). Default: one for each processor'),
@@ -108,6 +147,7 @@ const KEYS = {
   ...routeKeys,
   policies: Object.keys(policies.shape),
   guard: Object.keys(guard.shape),
+  resolver: Object.keys(resolver.shape),
   timeouts: Object.keys(timeouts.shape),
   tcp: Object.keys(tcp.shape),
 };

@@ -32,6 +32,11 @@ export interface SniwayConfig {
   readonly policies?: PoliciesConfig | undefined;
   /** Which addresses may be dialled where the client's name chooses the address. */
   readonly guard?: GuardConfig | undefined;
+  /**
+   * Who is asked for the addresses of names: `auto`, `system`, DNS servers (`10.0.0.53`, `[fd00::53]:5353`), or all of
+   * it in detail. Default `auto`.
+   */
+  readonly resolver?: OneOrMany<string> | ResolverConfig | undefined;
   /** How long things may take. */
   readonly timeouts?: TimeoutsConfig | undefined;
   /** How the kernel finds out that a peer's network is gone. */
@@ -59,7 +64,10 @@ export interface RouteConfig {
   readonly match: OneOrMany<string>;
   /** The route takes only clients that offer one of these protocols. Default: every client. */
   readonly alpn?: OneOrMany<string> | undefined;
-  /** `10.0.0.5:443`, `[v6]:port`, `host:port`, `unix:/path`, or `{sni}:443` for the name the client asked for. */
+  /**
+   * `10.0.0.5:443`, `[v6]:port`, `host:port`, `unix:/path`, `{sni}:443` for the name the client asked for, or
+   * `srv:_https._tcp.example.com` for the machines and ports of SRV records.
+   */
   readonly backend?: string | undefined;
   /** Several of them, each as its address alone or with more about it. */
   readonly backends?: readonly (string | BackendConfig)[] | undefined;
@@ -138,6 +146,30 @@ export interface GuardConfig {
   readonly allowNets?: OneOrMany<string> | undefined;
   /** Refused in any case. Default: none. */
   readonly denyNets?: OneOrMany<string> | undefined;
+}
+
+/** How names are looked up, and how long answers are kept. */
+export interface ResolverConfig {
+  /**
+   * `system`: the system's own look-up (getaddrinfo). Addresses: these DNS servers and no others, without search
+   * domains. `auto`, the default: the DNS servers and search domains of /etc/resolv.conf; the system's own look-up where
+   * there are none, on macOS and Windows, and for what DNS does not know (`name.local`).
+   */
+  readonly servers?: OneOrMany<string> | undefined;
+  /** Which addresses are wanted and come first. Default `auto`: as this machine's own addresses suggest. */
+  readonly family?: 'auto' | 'ipv4-first' | 'ipv6-first' | 'ipv4-only' | 'ipv6-only' | undefined;
+  /** For one look-up, over all servers. Default `5s`; more than zero. */
+  readonly timeout?: DurationText | undefined;
+  /** That an answer is kept at least, whatever its TTL. Default `1s`; at least 100 ms. */
+  readonly ttlMin?: DurationText | undefined;
+  /** That an answer is kept at most, whatever its TTL. Default `30s`. */
+  readonly ttlMax?: DurationText | undefined;
+  /** That it is kept that a name does not exist. Default `5s`. */
+  readonly negativeTtl?: DurationText | undefined;
+  /** That an expired answer is used while no server gives a new one. Default `24h`; `0s` for not at all. */
+  readonly stale?: DurationText | undefined;
+  /** Path of the hosts file, which wins over DNS, or `none`. Default: the system's. */
+  readonly hosts?: string | undefined;
 }
 
 export interface TimeoutsConfig {

@@ -4,9 +4,9 @@
  */
 import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from '../events.ts';
 import type { NameQuestion } from '../decide.ts';
-import type { SharedMemory } from '../live.ts';
+import type { PublishedAddresses, SharedMemory } from '../live.ts';
 import type { PlainConfig } from '../snapshot.ts';
-import type { BackendOutcome, Endpoint, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
+import type { BackendOutcome, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
 import type { PeerAddress } from '../wire/peer-address.ts';
 
@@ -48,13 +48,6 @@ export interface EngineHost {
   notice(notice: Notice): void;
   /** Engines may spare themselves the calls of `opened` and `ended` that nobody wants. */
   readonly interest: RecordInterest;
-}
-
-/** Where one host name and port lead; no endpoints: nothing is known of it any more. */
-export interface HostAddresses {
-  readonly host: string;
-  readonly port: number;
-  readonly endpoints: readonly Endpoint[];
 }
 
 /** How the kernel finds out that a peer's network is gone (tcp(7)). */
@@ -111,7 +104,7 @@ export interface Engine {
    * Hands the addresses of configured names to threads that decide by themselves; before `listen`, to those that will.
    * What is published later takes the place of what was before, name by name.
    */
-  publish(addresses: readonly HostAddresses[]): void;
+  publish(addresses: readonly PublishedAddresses[]): void;
   /** Ends every relay to this backend at once, as `backend-gone`. */
   endBackend(backend: number): void;
 }

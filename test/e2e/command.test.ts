@@ -73,6 +73,7 @@ describe('sniway, asked for help', () => {
       'guard',
       'listen',
       'policies',
+      'resolver',
       'routes',
       'spin',
       'suffixes',

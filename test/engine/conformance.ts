@@ -7,6 +7,7 @@ import { describeFaults, describeHostFaults } from './conformance/faults.ts';
 import { describeHello } from './conformance/hello.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
 import { describePools } from './conformance/pools.ts';
+import { describeNames } from './conformance/names.ts';
 import { describeRefusals } from './conformance/refusals.ts';
 import { describeRelay } from './conformance/relay.ts';
 import { describeVanishing } from './conformance/vanishing.ts';
@@ -17,6 +18,7 @@ export function describeEngine(engine: EngineName): void {
   describe(`${engine} engine`, () => {
     describeHello(engine);
     describeRefusals(engine);
+    describeNames(engine);
     describeRelay(engine);
     describePools(engine);
     describeVanishing(engine);

@@ -4,14 +4,8 @@
  */
 import type { BoundAddress, ConnectionOpened } from '../../events.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
-import type {
-  CreateEngine,
-  Engine,
-  EngineHost,
-  EngineSettings,
-  HostAddresses,
-  ListenTarget,
-} from '../engine.ts';
+import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
+import type { PublishedAddresses } from '../../live.ts';
 import { closeListenSockets, openListenSockets } from './listen-sockets.ts';
 import type { ListenSockets } from './listen-sockets.ts';
 import type { FromWorker } from './messages.ts';
@@ -56,7 +50,7 @@ export class LinuxEngine implements Engine {
   #slots: Slot[] = [];
   #addresses: readonly string[] = [];
   /** The addresses of configured names, for workers that are started later. */
-  readonly #published = new Map<string, HostAddresses>();
+  readonly #published = new Map<string, PublishedAddresses>();
   #stopping: Promise<void> | null = null;
   /** Who waits for what of a worker, by its index. */
   readonly #awaitStopped = new Map<number, () => void>();
@@ -132,7 +126,7 @@ export class LinuxEngine implements Engine {
     }
   }
 
-  publish(addresses: readonly HostAddresses[]): void {
+  publish(addresses: readonly PublishedAddresses[]): void {
     for (const entry of addresses) this.#published.set(`${entry.host}:${entry.port}`, entry);
     for (const { handle } of this.#slots) handle?.tell({ kind: 'addresses', addresses });
   }

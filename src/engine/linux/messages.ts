@@ -2,10 +2,9 @@
 import type { NameQuestion } from '../../decide.ts';
 import type { Notice } from '../../events.ts';
 import type { PlainConfig } from '../../snapshot.ts';
-import type { SharedMemory } from '../../live.ts';
+import type { PublishedAddresses, SharedMemory } from '../../live.ts';
 import type { Verdict } from '../../verdict.ts';
 import type { MessagePort } from 'node:worker_threads';
-import type { HostAddresses } from '../engine.ts';
 import type { WorkerSettings } from './worker-context.ts';
 
 /** A listening socket of the main thread's that a worker accepts on. */
@@ -28,7 +27,7 @@ export interface WorkerStart {
   readonly descriptors: SharedArrayBuffer;
   readonly shared: SharedMemory;
   /** Published so far. */
-  readonly addresses: readonly HostAddresses[];
+  readonly addresses: readonly PublishedAddresses[];
   readonly port: MessagePort;
 }
 
@@ -37,7 +36,7 @@ export type ToWorker =
   /** Accepts no more; answered by `stopped`. */
   | { readonly kind: 'stop-listening' }
   | { readonly kind: 'terminate'; readonly endReason: 'drained' | 'killed' }
-  | { readonly kind: 'addresses'; readonly addresses: readonly HostAddresses[] }
+  | { readonly kind: 'addresses'; readonly addresses: readonly PublishedAddresses[] }
   | { readonly kind: 'end-backend'; readonly backend: number }
   /** Asks for `idle` as soon as no connection is open. */
   | { readonly kind: 'watch-idle' }

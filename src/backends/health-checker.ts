@@ -1,0 +1,153 @@
+/**
+ * Checks backends while nobody uses them, on the main thread: each one in its own rhythm, a bounded number at once. What
+ * it finds goes to its owner when it changes.
+ */
+import { HEALTH_CHECKS_MAX } from '../limits.ts';
+import type { Endpoint } from '../verdict.ts';
+import { probeBackend } from './health-probe.ts';
+import type { Probe, ProbeResult } from './health-probe.ts';
+import type { PlainHealth } from './plain-pool.ts';
+
+/** A backend to be checked; `T` is whatever its owner knows it by. */
+export interface CheckedBackend<T> {
+  readonly owner: T;
+  readonly health: PlainHealth;
+}
+
+export interface HealthReports<T> {
+  /** Where it is now, in the order to try them. @throws if its name leads nowhere. */
+  readonly locate: (owner: T, timeoutMs: number) => Promise<readonly Endpoint[]>;
+  /** It was up and is down, for this reason, or the other way round. */
+  readonly changed: (owner: T, problem: string | null) => void;
+  /** Its certificate expires soon; told once for each certificate. */
+  readonly expires: (owner: T, expiresAtMs: number) => void;
+}
+
+export interface HealthTools {
+  /** Stand-ins of tests. */
+  readonly probe?: (probe: Probe) => Promise<ProbeResult>;
+  readonly random?: () => number;
+}
+
+interface Patient<T> extends CheckedBackend<T> {
+  /** Assumed to be up until the first check, which alone decides. */
+  state: 'unknown' | 'up' | 'down';
+  /** Checks in a row that spoke against the state. */
+  against: number;
+  /** The certificate that was warned of. */
+  warnedOfMs: number | null;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** Share of the interval by which a check may be early or late, so that checks of many proxies spread out. */
+const JITTER = 0.1;
+const DAY_MS = 86_400_000;
+
+export class HealthChecker<T> {
+  readonly #patients: readonly Patient<T>[];
+  readonly #reports: HealthReports<T>;
+  readonly #probe: (probe: Probe) => Promise<ProbeResult>;
+  readonly #random: () => number;
+  readonly #closing = new AbortController();
+  /** Due, while HEALTH_CHECKS_MAX others are under way; each at most once. */
+  readonly #due: Patient<T>[] = [];
+  #underWay = 0;
+
+  constructor(
+    backends: readonly CheckedBackend<T>[],
+    reports: HealthReports<T>,
+    { probe = probeBackend, random = Math.random }: HealthTools = {},
+  ) {
+    this.#reports = reports;
+    this.#probe = probe;
+    this.#random = random;
+    this.#patients = backends.map(backend => ({
+      ...backend,
+      state: 'unknown',
+      against: 0,
+      warnedOfMs: null,
+      timer: undefined,
+    }));
+  }
+
+  /** Checks each backend at once, and from then on. */
+  start(): void {
+    this.#due.push(...this.#patients);
+    this.#checkDue();
+  }
+
+  /** Gives up what is under way; nothing is reported any more. */
+  close(): void {
+    this.#closing.abort();
+    this.#due.length = 0;
+    for (const { timer } of this.#patients) clearTimeout(timer);
+  }
+
+  #checkDue(): void {
+    while (this.#underWay < HEALTH_CHECKS_MAX) {
+      const patient = this.#due.shift();
+      if (patient === undefined) return;
+      this.#underWay++;
+      void this.#check(patient).then(result => {
+        this.#underWay--;
+        if (this.#closing.signal.aborted) return;
+        this.#schedule(patient);
+        this.#judge(patient, result);
+        this.#checkDue();
+      });
+    }
+  }
+
+  /** All addresses of a backend share the time of its check; one that is well is enough. */
+  async #check({ owner, health }: Patient<T>): Promise<ProbeResult> {
+    const { serverName, timeoutMs } = health;
+    const { signal } = this.#closing;
+    const untilMs = performance.now() + timeoutMs;
+    let result: ProbeResult = { problem: 'timeout', expiresAtMs: null };
+    try {
+      for (const endpoint of await this.#reports.locate(owner, timeoutMs)) {
+        const leftMs = untilMs - performance.now();
+        if (leftMs <= 0) break;
+        result = await this.#probe({ endpoint, serverName, timeoutMs: leftMs, signal });
+        if (result.problem === null) break;
+      }
+    } catch (error) {
+      result = { problem: error instanceof Error ? error.message : String(error), expiresAtMs: null };
+    }
+    return result;
+  }
+
+  #schedule(patient: Patient<T>): void {
+    const { intervalMs } = patient.health;
+    const delayMs = intervalMs * (1 - JITTER + 2 * JITTER * this.#random());
+    patient.timer = setTimeout(() => {
+      this.#due.push(patient);
+      this.#checkDue();
+    }, delayMs);
+    patient.timer.unref();
+  }
+
+  #judge(patient: Patient<T>, { problem, expiresAtMs }: ProbeResult): void {
+    const { health, owner } = patient;
+    const found = problem === null ? 'up' : 'down';
+    if (found === 'up' && expiresAtMs !== null) this.#watchExpiry(patient, expiresAtMs);
+    if (found === patient.state) {
+      patient.against = 0;
+      return;
+    }
+    patient.against++;
+    const needed = patient.state === 'unknown' ? 1 : found === 'up' ? health.rise : health.fall;
+    if (patient.against < needed) return;
+    const wasAssumedUp = patient.state !== 'down';
+    patient.state = found;
+    patient.against = 0;
+    if (found === 'down' || !wasAssumedUp) this.#reports.changed(owner, problem);
+  }
+
+  #watchExpiry(patient: Patient<T>, expiresAtMs: number): void {
+    const isNear = expiresAtMs - Date.now() < patient.health.expiryDays * DAY_MS;
+    if (!isNear || patient.warnedOfMs === expiresAtMs) return;
+    patient.warnedOfMs = expiresAtMs;
+    this.#reports.expires(patient.owner, expiresAtMs);
+  }
+}
