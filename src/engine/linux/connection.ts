@@ -26,6 +26,7 @@ import { Dial } from './dial.ts';
 import type { DialOutcome, DialedSocket } from './dial.ts';
 import { READ_EVENTS, Relay } from './relay.ts';
 import type { RelayOutcome } from './relay.ts';
+import type { Placed } from './open-connections.ts';
 import { isLocal } from './sockets.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import type { WorkerContext } from './worker-context.ts';
@@ -34,7 +35,8 @@ type Stage = 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'clos
 
 const NOTHING = new Uint8Array(0);
 
-export class LinuxConnection extends ClientSide implements DialOutcome, RelayOutcome {
+export class LinuxConnection extends ClientSide implements DialOutcome, RelayOutcome, Placed {
+  place = -1;
   /** Readings of the monotonic clock, in milliseconds; 0 for what has not been reached. */
   readonly acceptedAtMs: number;
   helloAtMs = 0;

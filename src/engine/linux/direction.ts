@@ -87,6 +87,7 @@ export class Direction {
 
   /** Moves bytes until it has to wait, or has had its share. */
   pump(): PumpOutcome {
+    if (this.#bulk) this.#context.pipes.noteBulk();
     for (let round = 0; round < RELAY_ROUNDS_MAX; round++) {
       if (this.holdsBytes) {
         const flushed = this.#kept === null ? this.#emptyPipe() : this.#sendKept();

@@ -1,5 +1,6 @@
 /** Composition root of a worker thread: one reactor with its own snapshot, accepting until it is told to end. */
 import { nowMs } from './clock.ts';
+import { OpenConnections } from './open-connections.ts';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { decide, decideRefusal } from '../../decide.ts';
 import type { Decider, NameQuestion } from '../../decide.ts';
@@ -44,7 +45,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   readonly #decider: Decider;
   readonly #counters: WorkerCounters;
   readonly #records = new RecordPacker(2 * RECORDS_BATCH_BYTES);
-  readonly #connections = new Set<LinuxConnection>();
+  readonly #connections = new OpenConnections<LinuxConnection>();
   readonly #questions = new Map<number, TakeVerdict>();
   readonly #helloTimeoutMs: number;
   #acceptors: Acceptor[] = [];
@@ -163,13 +164,13 @@ class LinuxWorker implements WorkerHost, EventOwner {
         this.#tell({ kind: 'stopped' });
         return;
       case 'terminate':
-        for (const connection of this.#connections) connection.terminate(message.endReason);
+        for (const connection of this.#connections.list()) connection.terminate(message.endReason);
         return;
       case 'addresses':
         this.#decider.live.addresses.update(message.addresses);
         return;
       case 'end-backend':
-        for (const connection of this.#connections) connection.endBackend(message.backend);
+        for (const connection of this.#connections.list()) connection.endBackend(message.backend);
         return;
       case 'watch-idle':
         this.#idleWatched = true;
