@@ -7,6 +7,7 @@ import { selectEngine } from '../../src/engine/select-engine.ts';
 import type { ConnectionEnded, ConnectionOpened, Notice, SniwayConfig } from '../../src/index.ts';
 import { createSharedMemory, openLive } from '../../src/live.ts';
 import { createSnapshot } from '../../src/snapshot.ts';
+import type { PlainConfig } from '../../src/snapshot.ts';
 
 export interface TestEngine<E extends Engine = Engine> {
   readonly engine: E;
@@ -17,11 +18,14 @@ export interface TestEngine<E extends Engine = Engine> {
   readonly notices: readonly Notice[];
 }
 
-/** Starts an engine on 127.0.0.1, ended at the end of the test; `host` replaces parts of its host. */
+/** Parts of an engine's host, and what its workers are told to decide by, instead of the configuration's. */
+export type EngineParts = Partial<EngineHost> & { readonly plain?: PlainConfig };
+
+/** Starts an engine on 127.0.0.1, ended at the end of the test. */
 export async function startEngine(
   t: TestContext,
   config: Partial<SniwayConfig> & { engine: 'portable' | 'linux' },
-  host: Partial<EngineHost> = {},
+  { plain, ...host }: EngineParts = {},
 ): Promise<TestEngine> {
   const checked = checkConfig({ listen: '127.0.0.1:0', ...config });
   const snapshot = createSnapshot(checked);
@@ -48,7 +52,7 @@ export async function startEngine(
       interest: { opened: true, ended: true },
       ...host,
     },
-    { ...checked, plain: checked, shared },
+    { ...checked, plain: plain ?? checked, shared },
   );
   t.after(async () => {
     await engine.stopListening();

@@ -1,6 +1,4 @@
 /** Composition root of a worker thread: one reactor with its own snapshot, accepting until it is told to end. */
-import { nowMs } from './clock.ts';
-import { OpenConnections } from './open-connections.ts';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { decide, decideRefusal } from '../../decide.ts';
 import type { Decider, NameQuestion } from '../../decide.ts';
@@ -8,9 +6,6 @@ import type { EndReason, Notice } from '../../events.ts';
 import {
   BULK_SCRATCH_BYTES,
   DEFER_ACCEPT_S,
-  RECORDS_BATCH_BYTES,
-  RECORDS_BYTES_MAX,
-  RECORDS_DELAY_MS,
   SCRATCH_BYTES,
   SPIN_MS,
   SPARE_DESCRIPTORS,
@@ -24,10 +19,11 @@ import { Acceptor } from './acceptor.ts';
 import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { OpenConnections } from './open-connections.ts';
 import { PipePool } from './pipe-pool.ts';
 import { Reactor } from './reactor.ts';
 import type { EventOwner } from './reactor.ts';
-import { RecordPacker } from './records.ts';
+import { RecordOutbox } from './record-outbox.ts';
 import { DescriptorOwners, WorkerCounters } from './shared-state.ts';
 import { Sockets } from './sockets.ts';
 import { EPOLLIN } from './syscalls/constants.ts';
@@ -44,14 +40,13 @@ class LinuxWorker implements WorkerHost, EventOwner {
   readonly #context: WorkerContext;
   readonly #decider: Decider;
   readonly #counters: WorkerCounters;
-  readonly #records = new RecordPacker(2 * RECORDS_BATCH_BYTES);
+  readonly #records: RecordOutbox;
   readonly #connections = new OpenConnections<LinuxConnection>();
   readonly #questions = new Map<number, TakeVerdict>();
   readonly #helloTimeoutMs: number;
   #acceptors: Acceptor[] = [];
   #nextQuestion = 1;
   #idleWatched = false;
-  #recordsSinceMs = 0;
 
   constructor(start: WorkerStart, context: Omit<WorkerContext, 'host' | 'settings'>) {
     this.#start = start;
@@ -60,6 +55,9 @@ class LinuxWorker implements WorkerHost, EventOwner {
     live.addresses.update(start.addresses);
     this.#decider = { snapshot: createSnapshot(start.plain), live };
     this.#counters = new WorkerCounters(start.counters);
+    this.#records = new RecordOutbox(this.#counters, bytes =>
+      this.#tell({ kind: 'records', bytes }, [bytes.buffer]),
+    );
     const { helloTimeoutMs } = start.settings;
     // A client that comes without a byte was held back by the kernel for that long.
     this.#helloTimeoutMs = helloTimeoutMs - (defersAccept(start.settings) ? DEFER_ACCEPT_S * 1000 : 0);
@@ -79,8 +77,8 @@ class LinuxWorker implements WorkerHost, EventOwner {
         }),
     );
     this.#tell({ kind: 'ready' });
-    reactor.run(() => this.#beforeSleep());
-    this.#flushRecords();
+    reactor.run(() => this.#records.beforeSleep());
+    this.#records.flush();
   }
 
   // For the connections.
@@ -124,7 +122,6 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#connections.delete(connection);
     this.#counters.countEnded(endReason);
     if (this.#counters.wantsEnded) {
-      this.#makeRoom();
       this.#records.addEnded(connection, endReason);
     }
     this.#checkIdle();
@@ -172,6 +169,10 @@ class LinuxWorker implements WorkerHost, EventOwner {
       case 'end-backend':
         for (const connection of this.#connections.list()) connection.endBackend(message.backend);
         return;
+      case 'list-open':
+        this.#records.flush();
+        this.#tell({ kind: 'open', ids: this.#connections.list().map(({ accepted }) => accepted.id) });
+        return;
       case 'watch-idle':
         this.#idleWatched = true;
         this.#checkIdle();
@@ -203,7 +204,6 @@ class LinuxWorker implements WorkerHost, EventOwner {
     const connection = new LinuxConnection(this.#context, accepted);
     this.#connections.add(connection);
     if (this.#counters.wantsOpened) {
-      this.#makeRoom();
       this.#records.addOpened(accepted);
     }
     return connection;
@@ -212,36 +212,8 @@ class LinuxWorker implements WorkerHost, EventOwner {
   #checkIdle(): void {
     if (!this.#idleWatched || this.#connections.size > 0) return;
     this.#idleWatched = false;
-    this.#flushRecords();
+    this.#records.flush();
     this.#tell({ kind: 'idle' });
-  }
-
-  // Records of connections, announced in batches.
-
-  #makeRoom(): void {
-    if (this.#records.length === 0) this.#recordsSinceMs = nowMs();
-    else if (this.#records.length >= RECORDS_BATCH_BYTES) this.#flushRecords();
-  }
-
-  #flushRecords(): void {
-    const { count, length } = this.#records;
-    if (length === 0) return;
-    const bytes = this.#records.take();
-    if (this.#counters.recordBytesUnderWay + length > RECORDS_BYTES_MAX) {
-      this.#counters.countDropped(count);
-      return;
-    }
-    this.#counters.countRecordsSent(length);
-    this.#tell({ kind: 'records', bytes }, [bytes.buffer]);
-  }
-
-  /** Records may wait for a moment for others; then a sleep is cut short. */
-  #beforeSleep(): number {
-    if (this.#records.length === 0) return -1;
-    const leftMs = RECORDS_DELAY_MS - (nowMs() - this.#recordsSinceMs);
-    if (leftMs > 0) return Math.ceil(leftMs);
-    this.#flushRecords();
-    return -1;
   }
 
   #tell(message: FromWorker, transfer: ArrayBuffer[] = []): void {

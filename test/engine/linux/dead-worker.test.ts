@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { checkConfig } from '../../../src/config/check-config.ts';
 import { LinuxEngine } from '../../../src/engine/linux/linux-engine.ts';
 import { loadKernel } from '../../../src/engine/linux/syscalls/load-kernel.ts';
 import { startEngine } from '../../support/engines.ts';
@@ -144,5 +145,17 @@ describe('a worker that dies', needsKernel, () => {
     await idle;
     assert.equal(engine.connectionCount, 0);
     await engine.terminate('drained');
+  });
+
+  test('before it could start, as all others did, fails the start and says why', needsKernel, async t => {
+    const before = openDescriptors();
+    const routes = [{ match: NAME, backend: '127.0.0.1:1' }];
+    const checked = checkConfig({ listen: '127.0.0.1:0', routes });
+    const plain = { ...checked, routes: [...checked.routes, ...checked.routes] };
+    await assert.rejects(startEngine(t, { engine: 'linux', workers: WORKERS, routes }, { plain }), {
+      code: 'ERR_ENGINE_UNAVAILABLE',
+      message: /no worker thread can start: .*routes/,
+    });
+    await eventually('descriptors are back', () => openDescriptors() <= before);
   });
 });
