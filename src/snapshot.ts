@@ -6,6 +6,9 @@ import { candidatesOf } from './backends/dial-order.ts';
 import type { PlainPool } from './backends/plain-pool.ts';
 import { Pool, literalEndpoint } from './backends/pool.ts';
 import { SniwayError } from './errors.ts';
+import type { PlainClients } from './limiting/access-rules.ts';
+import type { HelloPace } from './limiting/hello-pace.ts';
+import type { PlainLimits } from './limiting/limiter.ts';
 import { createRouteTable } from './routing/route-table.ts';
 import type { RouteTable } from './routing/route-table.ts';
 import type { Answer, Endpoint, RelayOptions, RelayVerdict } from './verdict.ts';
@@ -22,6 +25,33 @@ export interface PlainRoute {
   /** The route matches only clients that offer one of these; empty means every client. */
   readonly alpn: readonly string[];
   readonly action: RouteAction;
+  /** Null if every client may use it. */
+  readonly clients: PlainClients | null;
+  /** Null if nothing is limited. */
+  readonly limits: PlainLimits | null;
+  readonly spans: RelaySpans;
+}
+
+/** What a listener adds to its address. */
+export interface PlainListener {
+  readonly clients: PlainClients | null;
+  readonly limits: PlainLimits | null;
+}
+
+/** How long relays may last; 0 for ever. */
+export interface RelaySpans {
+  /** Without a byte in either direction. */
+  readonly idleMs: number;
+  /** The same once one side has ended. */
+  readonly halfCloseMs: number;
+  readonly lifetimeMs: number;
+}
+
+/** Connections whose hello has not come yet. */
+export interface PendingLimits {
+  readonly all: number;
+  readonly perClient: number;
+  readonly pace: HelloPace | null;
 }
 
 /** `parser`: the alert that fits the fault. */
@@ -35,11 +65,18 @@ export interface Policies {
   readonly notTls: Answer;
   readonly helloTimeout: Answer;
   readonly dialFailed: Answer;
+  readonly limit: Answer;
+  readonly denied: Answer;
 }
 
 export interface PlainConfig {
   readonly routes: readonly PlainRoute[];
   readonly policies: Policies;
+  /** In the order of the listeners. */
+  readonly listeners: readonly PlainListener[];
+  /** What all connections together may take; null if nothing is limited. */
+  readonly limits: PlainLimits | null;
+  readonly pending: PendingLimits;
   /** Networks in CIDR form that the guard lets through although it refuses them by default. */
   readonly allowNets: readonly string[];
   /** Networks in CIDR form that the guard refuses in any case. */

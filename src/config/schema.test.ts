@@ -24,11 +24,29 @@ type Root = Node & {
 
 const ROOT = configJsonSchema() as unknown as Root;
 
+const LIMITS = ['connections', 'rate', 'bandwidth'].flatMap(what => [
+  what,
+  `${what}PerClient`,
+  `${what}PerName`,
+]);
+
 const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
   [
     '',
     ROOT,
-    ['listen', 'routes', 'suffixes', 'policies', 'guard', 'timeouts', 'tcp', 'workers', 'spin', 'engine'],
+    [
+      'listen',
+      'routes',
+      'suffixes',
+      'policies',
+      'guard',
+      'timeouts',
+      'limits',
+      'tcp',
+      'workers',
+      'spin',
+      'engine',
+    ],
   ],
   [
     'routes',
@@ -45,16 +63,27 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'health',
       'onDown',
       'reject',
+      'clients',
+      'limits',
+      'timeouts',
     ],
   ],
   ['eject', ROOT.properties?.routes?.items?.properties?.eject, ['failures', 'base', 'max']],
+  ['routes.clients', ROOT.properties?.routes?.items?.properties?.clients, ['allow', 'deny']],
+  ['routes.limits', ROOT.properties?.routes?.items?.properties?.limits, LIMITS],
+  [
+    'routes.timeouts',
+    ROOT.properties?.routes?.items?.properties?.timeouts,
+    ['idle', 'halfClose', 'lifetime'],
+  ],
+  ['limits', ROOT.properties?.limits, [...LIMITS, 'pendingHellos', 'pendingHellosPerClient', 'helloPace']],
   [
     'policies',
     ROOT.properties?.policies,
-    ['noSni', 'unknownName', 'malformed', 'notTls', 'helloTimeout', 'dialFailed'],
+    ['noSni', 'unknownName', 'malformed', 'notTls', 'helloTimeout', 'dialFailed', 'limit', 'denied'],
   ],
   ['guard', ROOT.properties?.guard, ['allowNets', 'denyNets']],
-  ['timeouts', ROOT.properties?.timeouts, ['hello', 'dial', 'drain']],
+  ['timeouts', ROOT.properties?.timeouts, ['hello', 'dial', 'drain', 'idle', 'halfClose', 'lifetime']],
 ];
 
 test('configJsonSchema() has every key, each with a description, and no others', () => {
@@ -81,6 +110,10 @@ test('configJsonSchema() gives only examples and defaults that the schema itself
       routes: [{ match: 'a.example', [key]: key === 'backends' ? [value] : value }],
     }),
     eject: (key, value) => ({ routes: [{ match: 'a.example', backends: ['a:1'], eject: { [key]: value } }] }),
+    'routes.clients': (key, value) => ({ routes: [{ match: 'a.example', clients: { [key]: value } }] }),
+    'routes.limits': (key, value) => ({ routes: [{ match: 'a.example', limits: { [key]: value } }] }),
+    'routes.timeouts': (key, value) => ({ routes: [{ match: 'a.example', timeouts: { [key]: value } }] }),
+    limits: (key, value) => ({ limits: { [key]: value } }),
     policies: (key, value) => ({ policies: { [key]: value } }),
     guard: (key, value) => ({ guard: { [key]: value } }),
     timeouts: (key, value) => ({ timeouts: { [key]: value } }),
