@@ -8,7 +8,7 @@ import type { Resolver } from './backends/resolver.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
-import { decide, decideRefusal, settle } from './decide.ts';
+import { admit, decide, decideRefusal, settle } from './decide.ts';
 import type { Decider, NameQuestion, SettleContext } from './decide.ts';
 import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
 import { selectEngine } from './engine/select-engine.ts';
@@ -18,8 +18,9 @@ import type { ConfigProblem } from './errors.ts';
 import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './events.ts';
 import { DURATION_MS_MAX } from './limits.ts';
 import { createSharedMemory, openLive } from './live.ts';
+import { PendingCounts } from './limiting/pending-counts.ts';
 import { createSnapshot } from './snapshot.ts';
-import type { BackendOutcome } from './verdict.ts';
+import type { BackendOutcome, Client } from './verdict.ts';
 
 /**
  * Events of a proxy with their arguments. An exception in a listener, or a rejection of an asynchronous one, is
@@ -85,6 +86,7 @@ export function createCheckedProxy(config: CheckedConfig): SniProxy {
 }
 
 class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, EngineHost {
+  readonly pending: PendingCounts;
   readonly #config: CheckedConfig;
   readonly #warnings: readonly ConfigProblem[];
   readonly #decider: Decider;
@@ -103,6 +105,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     this.#warnings = warnings;
     const shared = createSharedMemory(config, config.workers);
     this.#decider = { snapshot: createSnapshot(config), live: openLive(config, shared, 0) };
+    this.pending = new PendingCounts(this.#decider.live.limits, config.pending.perClient);
     this.#selected = selectEngine(config.engine);
     this.#guard = createAddressGuard({ ...config, ownListeners: () => this.#addresses });
     this.#settleContext = {
@@ -168,6 +171,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   // What the engine asks and tells.
 
+  admit(client: Client): ReturnType<EngineHost['admit']> {
+    return admit(client, this.#decider.snapshot);
+  }
+
   decide(...[hello, client]: Parameters<EngineHost['decide']>): ReturnType<EngineHost['decide']> {
     const decision = decide(hello, client, this.#decider);
     return decision.kind === 'resolve' ? this.settle(decision) : decision;
@@ -195,6 +202,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   workerDied(worker: number): void {
     this.#decider.live.ledger.giveBack(worker);
+    this.#decider.live.limits.forgetOwner(worker);
   }
 
   get interest(): RecordInterest {

@@ -6,10 +6,10 @@ import {
   PENDING_HELLOS_PER_CLIENT,
 } from '../limits.ts';
 import type { PlainClients } from '../limiting/access-rules.ts';
-import type { HelloPace } from '../limiting/hello-pace.ts';
 import type { Rate, SubjectLimits } from '../limiting/limit-table.ts';
 import type { PlainLimits } from '../limiting/limiter.ts';
-import type { PendingLimits, RelaySpans } from '../snapshot.ts';
+import type { HelloPace, PendingLimits } from '../snapshot.ts';
+import type { RelaySpans } from '../verdict.ts';
 import { parseDuration } from './duration.ts';
 import { parseNetwork } from './network.ts';
 import type { ParsedRate } from './rate.ts';

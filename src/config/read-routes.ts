@@ -2,7 +2,8 @@
 import { isBounded, parsePattern } from '../routing/pattern.ts';
 import type { PlainClients } from '../limiting/access-rules.ts';
 import type { PlainLimits } from '../limiting/limiter.ts';
-import type { RelaySpans, RouteAction } from '../snapshot.ts';
+import type { RouteAction } from '../snapshot.ts';
+import type { RelaySpans } from '../verdict.ts';
 import { findAnswer } from './answer.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';

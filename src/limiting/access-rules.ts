@@ -1,6 +1,9 @@
 /** Which client networks may use a listener or a route. */
-import { MAPPED_BITS, parseAddress } from './ip-address.ts';
-import type { NumericAddress } from './ip-address.ts';
+import { parsePeerAddress } from '../wire/peer-address.ts';
+import type { PeerAddress } from '../wire/peer-address.ts';
+
+/** The first 96 bits of IPv4-mapped addresses (RFC 4291 section 2.5.5.2). */
+const MAPPED_BITS = 96;
 
 /** Networks in CIDR form (`10.0.0.0/8`, `fd00::/8`). */
 export interface PlainClients {
@@ -13,7 +16,7 @@ export interface PlainClients {
  * address in none of them, or a client without an address, is admitted unless there are networks that are allowed.
  */
 export interface AccessRules {
-  admits(client: NumericAddress): boolean;
+  admits(client: PeerAddress): boolean;
 }
 
 /** Rules for these lists, or null if both are empty. */
@@ -51,7 +54,7 @@ interface Network {
 
 function parseNetwork(text: string, allowed: boolean): Network {
   const [address = '', bits] = text.split('/');
-  const parsed = parseAddress(address);
+  const parsed = parsePeerAddress(address, 0);
   if (parsed.family === 0) throw new Error(`unchecked network: ${text}`);
   const width = parsed.family === 4 ? 32 : 128;
   const given = bits === undefined ? null : Number(bits);
@@ -62,7 +65,11 @@ function parseNetwork(text: string, allowed: boolean): Network {
   return toNetwork(parsed, prefix, allowed);
 }
 
-function toNetwork({ family, words }: NumericAddress, prefix: number, allowed: boolean): Network {
+function toNetwork(
+  { family, words }: Pick<PeerAddress, 'family' | 'words'>,
+  prefix: number,
+  allowed: boolean,
+): Network {
   const width = family === 4 ? 32 : 128;
   const address = words.reduce((number, word) => (number << 32n) | BigInt(word >>> 0), 0n);
   const size = 1n << BigInt(width - prefix);

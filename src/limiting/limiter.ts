@@ -1,9 +1,14 @@
 /** Limits as they stand in a configuration, and who holds a place within them. */
 import { PACE_BYTES_MIN } from '../limits.ts';
-import type { NumericAddress } from './ip-address.ts';
+import type { PeerAddress } from '../wire/peer-address.ts';
 import { TAKE } from './limit-table.ts';
 import type { LimitTable, Rate, SubjectLimits } from './limit-table.ts';
 import { sharedNowMs } from './shared-clock.ts';
+
+/** Numbered slots of the table; those of listeners and routes follow. */
+export const PROXY_SLOT = 0;
+export const PENDING_SLOT = 1;
+export const FIRST_SCOPE_SLOT = 2;
 
 /** Whose connections are counted together. */
 export const SUBJECTS = ['all', 'perClient', 'perName'] as const;
@@ -24,7 +29,7 @@ export interface LimitScope {
 
 /** Who asks for a place. */
 export interface LimitedClient {
-  readonly address: NumericAddress;
+  readonly peer: PeerAddress;
   /** Canonical server name that a route took. */
   readonly serverName: string;
 }
@@ -157,8 +162,8 @@ function take(table: LimitTable, { scope, subject, limits, client }: Wanted, now
       return table.takeFixed(scope.slot, limits, nowMs);
     case 'perClient':
       // A client without an address is one of many that look the same.
-      if (client.address.family === 0) return TAKE.untracked;
-      hashClient(table, scope.slot, client.address);
+      if (client.peer.family === 0) return TAKE.untracked;
+      hashClient(table, scope.slot, client.peer);
       return table.takeKeyed(limits, nowMs);
     case 'perName':
       table.hash.begin();
@@ -174,7 +179,7 @@ const KEY_CLIENT = 1;
 const KEY_NAME = 2;
 
 /** Sets the key of a client in one scope: an IPv4 address, or the first 64 bits of an IPv6 one. */
-export function hashClient(table: LimitTable, slot: number, { family, words }: NumericAddress): void {
+export function hashClient(table: LimitTable, slot: number, { family, words }: PeerAddress): void {
   const { hash } = table;
   hash.begin();
   hash.add(KEY_CLIENT);
