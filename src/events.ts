@@ -25,6 +25,7 @@ export const END_REASONS = [
   'dial-unreachable',
   'dial-timeout',
   'idle',
+  'lifetime',
   'limit',
   'drained',
   'killed',

@@ -15,7 +15,7 @@ import { createSharedMemory, openLive } from '../live.ts';
 import type { RouteCandidate } from '../routing/route-table.ts';
 import { createSnapshot } from '../snapshot.ts';
 import type { Snapshot } from '../snapshot.ts';
-import type { Answer, Endpoint, Verdict } from '../verdict.ts';
+import type { Client, Answer, Endpoint, Verdict } from '../verdict.ts';
 import { parseConfigName, parseServerName } from '../wire/host-name.ts';
 import { UNIX_PEER } from '../wire/peer-address.ts';
 import { alertName } from '../wire/tls-alert.ts';
@@ -101,12 +101,20 @@ function describeOutcome({ outcome }: RouteCandidate): string {
     : 'comes after the one that takes it';
 }
 
+/** A client that no network and no limit keeps out: what is explained holds for those who are let in. */
+const ANYBODY: Client = { peer: UNIX_PEER, listener: -1, ticket: null };
+
+function withoutLimits(snapshot: Snapshot): Snapshot {
+  const routes = snapshot.routes.map(route => ({ ...route, rules: null, scope: null }));
+  return { ...snapshot, routes, scope: null };
+}
+
 interface Explained extends Decider {
   readonly config: CheckedConfig;
 }
 
 async function describeDecision(hello: HelloFacts, { config, snapshot, live }: Explained): Promise<Line[]> {
-  const decision = decide(hello, UNIX_PEER, { snapshot, live });
+  const decision = decide(hello, ANYBODY, { snapshot: withoutLimits(snapshot), live });
   const action = snapshot.routes.find(({ name }) => 'route' in decision && name === decision.route)?.action;
   const backend: Line[] =
     action?.kind === 'relay'

@@ -49,11 +49,31 @@ test('inspectConfig() tells each wrong value at its place', () => {
   const cases: [changes: object, ...problems: string[]][] = [
     [
       { listen: null },
-      'error listen: expected text, a number or a list, found nothing: give it a value, or remove it',
+      'error listen: expected text, a number, an object or a list, found nothing: give it a value, or remove it',
     ],
     [
       { listen: ['x.y:443'] },
       'error listen[0]: "x.y:443" does not begin with an IP address; write 443, 127.0.0.1:8443, [::1]:8443, *:443, unix:/path or fd:3',
+    ],
+    [
+      { listen: [{ address: 'x' }] },
+      'error listen[0].address: "x" has no port; write 443, 127.0.0.1:8443, [::1]:8443, *:443, unix:/path or fd:3',
+    ],
+    [{ listen: [443, { address: 443 }] }, 'error listen[1].address: "[::]:443" is listed twice'],
+    [{ listen: { clients: {} } }, 'error listen: "address" is missing'],
+    [
+      { listen: { address: 443, limits: { rates: '1/s' } } },
+      'error listen.limits.rates: unknown key "rates" (did you mean "rate"?)',
+    ],
+    [
+      { routes: [{ ...ROUTE, limits: { rate: 100 }, clients: { allow: 'x' } }] },
+      'error routes[0].clients.allow: "x" is not a network: write 10.0.0.0/8 or fd00::/8',
+      'error routes[0].limits.rate: expected text, found the number 100: put it in quotes, "100"',
+    ],
+    [
+      { limits: { connections: 0, bandwidth: '5M' } },
+      'error limits.connections: expected a whole number from 1 to 10000000',
+      'error limits.bandwidth: "5M" is not a bandwidth: write "10MB/s", "512KiB/s" or "10MB/s burst 20MB"',
     ],
     [{ listen: [443, 443] }, 'error listen[1]: "[::]:443" is listed twice'],
     [
@@ -207,7 +227,7 @@ test('inspectConfig() suggests the known key, and does not tell it as missing to
     ],
     [
       { listen: 443, routes: [ROUTE], timeouts: { 'a\u001b': 1 } },
-      'error timeouts.a\u001b: unknown key "a\\x1b"; known here: hello, dial, drain',
+      'error timeouts.a\u001b: unknown key "a\\x1b"; known here: hello, dial, drain, idle, halfClose, lifetime',
     ],
   ];
   for (const [input, problem] of cases) assert.deepEqual(problemsOf(input), [problem]);

@@ -1,12 +1,16 @@
 /** Routes and suffixes of a configuration, each by itself. */
 import { isBounded, parsePattern } from '../routing/pattern.ts';
+import type { PlainClients } from '../limiting/access-rules.ts';
+import type { PlainLimits } from '../limiting/limiter.ts';
 import type { RouteAction } from '../snapshot.ts';
+import type { RelaySpans } from '../verdict.ts';
 import { findAnswer } from './answer.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';
 import { quote } from './plain-text.ts';
 import { findPoolProblems, poolOfOne, readPool } from './read-pool.ts';
 import type { PlacedText } from './read-value.ts';
+import { ENDLESS, readClients, readLimits, readSpans } from './read-limits.ts';
 import { asObject, asTexts, isObject } from './read-value.ts';
 import { parseSuffix } from './suffix.ts';
 
@@ -19,15 +23,19 @@ export interface RouteDraft {
   readonly alpn: readonly string[];
   /** Null if it is missing or wrong. */
   readonly action: RouteAction | null;
+  readonly clients: PlainClients | null;
+  readonly limits: PlainLimits | null;
+  readonly spans: RelaySpans;
 }
 
 /** The routes, then the suffixes, in the order they are given. */
 export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
-  const { routes, suffixes } = asObject(input);
+  const { routes, suffixes, timeouts } = asObject(input);
+  const spans = readSpans(timeouts, ENDLESS);
   const drafts: RouteDraft[] = [];
   if (Array.isArray(routes)) {
     routes.forEach((route: unknown, index) => {
-      if (isObject(route)) drafts.push(readRoute(route, ['routes', index], findings));
+      if (isObject(route)) drafts.push(readRoute(route, { path: ['routes', index], spans }, findings));
     });
   }
   for (const { text, path } of asTexts(suffixes, ['suffixes'])) {
@@ -39,6 +47,9 @@ export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
       patterns: [{ text: parsed.pattern, path }],
       alpn: [],
       action: { kind: 'relay', pool: poolOfOne({ kind: 'server-name', port: parsed.port }) },
+      clients: null,
+      limits: null,
+      spans,
     });
   }
   return drafts;
@@ -46,7 +57,7 @@ export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
 
 function readRoute(
   route: Readonly<Record<string, unknown>>,
-  path: ProblemPath,
+  { path, spans }: { path: ProblemPath; spans: RelaySpans },
   findings: Finding[],
 ): RouteDraft {
   const patterns = asTexts(route.match, [...path, 'match']).filter(({ text }) => parsePattern(text).ok);
@@ -59,6 +70,9 @@ function readRoute(
       route,
       patterns.map(({ text }) => text),
     ),
+    clients: readClients(route.clients),
+    limits: readLimits(route.limits),
+    spans: readSpans(route.timeouts, spans),
   };
   findings.push(...findActionProblems(route, path), ...findUnboundedNames(draft));
   findings.push(...findPoolProblems(route, draft.action, path));

@@ -24,6 +24,7 @@ import { parsePattern } from '../routing/pattern.ts';
 import { parseConfigName } from '../wire/host-name.ts';
 import { ANSWER_NAMES } from './answer.ts';
 import { describeFound } from './issue-findings.ts';
+import { clients, limits, spans } from './limit-schema.ts';
 import { checkAlpn, checkName } from './route-words.ts';
 import { count, oneOrMany, text, timeout, word } from './schema-parts.ts';
 import type { Shape } from './schema-parts.ts';
@@ -119,6 +120,12 @@ export const route = z.strictObject({
     default: 'keep',
   }),
   reject: answer.optional().describe('What the client gets to see instead of a backend'),
+  clients: clients.optional().describe('Which clients may use this route. Default: every client'),
+  limits: limits.optional().describe('What its connections may take. Default: nothing is limited'),
+  timeouts: z
+    .strictObject(spans)
+    .optional()
+    .describe('How long its relays may last. Default: as timeouts at the top'),
 } satisfies Shape<RouteConfig>);
 
 /** The keys of a route and of what it holds, for messages. */
@@ -127,6 +134,9 @@ export const routeKeys = {
   'routes.backends': Object.keys(backend.shape),
   'routes.eject': Object.keys(eject.shape),
   'routes.health': Object.keys(health.shape),
+  'routes.clients': Object.keys(clients.shape),
+  'routes.limits': Object.keys(limits.shape),
+  'routes.timeouts': Object.keys(spans),
 };
 
 function askForList(input: unknown): string | undefined {

@@ -6,10 +6,12 @@ import { describe } from 'node:test';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
 import { describeHello } from './conformance/hello.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
+import { describeLimits } from './conformance/limits.ts';
 import { describePools } from './conformance/pools.ts';
 import { describeNames } from './conformance/names.ts';
 import { describeRefusals } from './conformance/refusals.ts';
 import { describeRelay } from './conformance/relay.ts';
+import { describeSpans } from './conformance/spans.ts';
 import { describeVanishing } from './conformance/vanishing.ts';
 
 export type EngineName = 'portable' | 'linux';
@@ -21,6 +23,8 @@ export function describeEngine(engine: EngineName): void {
     describeNames(engine);
     describeRelay(engine);
     describePools(engine);
+    describeLimits(engine);
+    describeSpans(engine);
     describeVanishing(engine);
     describeLifecycle(engine);
     describeFaults(engine);

@@ -167,9 +167,10 @@ export class LinuxEngine implements Engine {
   /** Resolves when the worker accepts, or with the error it has died of before. */
   #startWorker(index: number): Promise<Error | null> {
     const slot = this.#slots[index]!;
-    const { helloTimeoutMs, dialTimeoutMs, tcp, spin, plain, shared, workers } = this.#settings;
+    const { helloTimeoutMs, pending, dialTimeoutMs, tcp, spin, plain, shared, workers } = this.#settings;
     const listeners = this.#listeners.map(({ fds, address }) => ({ fd: fds[index]!, text: address.text }));
-    const settings = { helloTimeoutMs, dialTimeoutMs, tcp, spin };
+    const hello = { timeoutMs: helloTimeoutMs, pace: pending.pace };
+    const settings = { hello, dialTimeoutMs, tcp, spin };
     const start = {
       index,
       workers,

@@ -1,6 +1,6 @@
 /** Composition root of a worker thread: one reactor with its own snapshot, accepting until it is told to end. */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { decide, decideRefusal } from '../../decide.ts';
+import { admit, decide, decideRefusal } from '../../decide.ts';
 import type { Decider, NameQuestion } from '../../decide.ts';
 import type { EndReason, Notice } from '../../events.ts';
 import {
@@ -11,10 +11,12 @@ import {
   SPARE_DESCRIPTORS,
 } from '../../limits.ts';
 import { openLive } from '../../live.ts';
+import { PendingCounts } from '../../limiting/pending-counts.ts';
 import { createSnapshot } from '../../snapshot.ts';
-import type { BackendOutcome, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
+import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
+import { PendingHellos } from '../pending-hellos.ts';
 import { Acceptor } from './acceptor.ts';
 import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
@@ -43,14 +45,18 @@ class LinuxWorker implements WorkerHost, EventOwner {
   readonly #records: RecordOutbox;
   readonly #connections = new OpenConnections<LinuxConnection>();
   readonly #questions = new Map<number, TakeVerdict>();
-  readonly #helloTimeoutMs: number;
+  readonly #pending: PendingHellos;
   #acceptors: Acceptor[] = [];
   #nextQuestion = 1;
   #idleWatched = false;
 
   constructor(start: WorkerStart, context: Omit<WorkerContext, 'host' | 'settings'>) {
     this.#start = start;
-    this.#context = { ...context, settings: start.settings, host: this };
+    // A client that comes without a byte was held back by the kernel for that long.
+    const { hello } = start.settings;
+    const deferredMs = defersAccept({ helloTimeoutMs: hello.timeoutMs }) ? DEFER_ACCEPT_S * 1000 : 0;
+    const settings = { ...start.settings, hello: { ...hello, timeoutMs: hello.timeoutMs - deferredMs } };
+    this.#context = { ...context, settings, host: this };
     const live = openLive(start.plain, start.shared, start.index);
     live.addresses.update(start.addresses);
     this.#decider = { snapshot: createSnapshot(start.plain), live };
@@ -58,9 +64,9 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#records = new RecordOutbox(this.#counters, bytes =>
       this.#tell({ kind: 'records', bytes }, [bytes.buffer]),
     );
-    const { helloTimeoutMs } = start.settings;
-    // A client that comes without a byte was held back by the kernel for that long.
-    this.#helloTimeoutMs = helloTimeoutMs - (defersAccept(start.settings) ? DEFER_ACCEPT_S * 1000 : 0);
+    const { pending } = start.plain;
+    const counts = new PendingCounts(live.limits, pending.perClient);
+    this.#pending = new PendingHellos(counts, Math.max(1, Math.floor(pending.all / start.workers)));
   }
 
   run(): void {
@@ -87,7 +93,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     return this.#counters.wantsEnded;
   }
 
-  decide(hello: ClientHello, client: PeerAddress): Verdict | NameQuestion {
+  decide(hello: ClientHello, client: Client): Verdict | NameQuestion {
     return decide(hello, client, this.#decider);
   }
 
@@ -118,7 +124,21 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#questions.delete(question);
   }
 
+  helloPends(connection: LinuxConnection): boolean {
+    const shed = (): void => this.#overLimit(connection, 'pending hellos');
+    connection.pending = this.#pending.enter(connection.accepted.peer, shed);
+    if (connection.pending === null) this.#overLimit(connection, 'pending hellos per client');
+    return connection.pending !== null;
+  }
+
+  helloOver(connection: LinuxConnection): void {
+    if (connection.pending !== null) this.#pending.leave(connection.pending);
+    connection.pending = null;
+  }
+
   ended(connection: LinuxConnection, endReason: EndReason): void {
+    this.helloOver(connection);
+    connection.accepted.ticket?.release();
     this.#connections.delete(connection);
     this.#counters.countEnded(endReason);
     if (this.#counters.wantsEnded) {
@@ -185,10 +205,16 @@ class LinuxWorker implements WorkerHost, EventOwner {
   #accept(fd: number, peer: PeerAddress, listener: number): void {
     const connection = this.#admit(fd, peer, listener);
     try {
-      connection.start(this.#helloTimeoutMs);
+      const refusal = admit(connection.accepted, this.#decider.snapshot);
+      if (refusal === null) connection.start();
+      else connection.dismiss(refusal);
     } catch (error) {
       connection.onFault(error);
     }
+  }
+
+  #overLimit(connection: LinuxConnection, detail: string): void {
+    connection.dismiss(this.refuse({ kind: 'limit', detail }));
   }
 
   #refused(peer: PeerAddress, listener: number, errno: number): void {
@@ -200,7 +226,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   #admit(fd: number, peer: PeerAddress, listener: number): LinuxConnection {
     const { index, workers } = this.#start;
     const id = this.#counters.countAccepted() * workers + index + 1;
-    const accepted = { fd, id, listener, peer };
+    const accepted = { fd, id, listener, peer, ticket: null };
     const connection = new LinuxConnection(this.#context, accepted);
     this.#connections.add(connection);
     if (this.#counters.wantsOpened) {

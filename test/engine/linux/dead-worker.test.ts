@@ -152,10 +152,13 @@ describe('a worker that dies', needsKernel, () => {
     const routes = [{ match: NAME, backend: '127.0.0.1:1' }];
     const checked = checkConfig({ listen: '127.0.0.1:0', routes });
     const plain = { ...checked, routes: [...checked.routes, ...checked.routes] };
-    await assert.rejects(startEngine(t, { engine: 'linux', workers: WORKERS, routes }, { plain }), {
-      code: 'ERR_ENGINE_UNAVAILABLE',
-      message: /no worker thread can start: .*routes/,
-    });
+    await assert.rejects(
+      startEngine(t, { engine: 'linux', workers: WORKERS, routes }, { settings: { plain } }),
+      {
+        code: 'ERR_ENGINE_UNAVAILABLE',
+        message: /no worker thread can start: .*routes/,
+      },
+    );
     await eventually('descriptors are back', () => openDescriptors() <= before);
   });
 });
