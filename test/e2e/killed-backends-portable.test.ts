@@ -1,0 +1,3 @@
+import { describeKilledBackends } from './killed-backends.ts';
+
+describeKilledBackends('portable');
