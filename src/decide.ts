@@ -138,6 +138,10 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
   switch (refusal.kind) {
     case 'hello-timeout':
       return reject('hello-timeout', policies.helloTimeout);
+    case 'proxy-timeout':
+      return reject('proxy-timeout', policies.helloTimeout);
+    case 'proxy-malformed':
+      return reject('proxy-malformed', policies.notTls, refusal.code);
     case 'dial-failed':
       return {
         kind: 'reject',

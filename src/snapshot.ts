@@ -37,7 +37,26 @@ export interface Policies {
   readonly dialFailed: Answer;
 }
 
+/** What one listener does beside accepting. */
+export interface PlainListener {
+  /** Null where PROXY headers are refused. */
+  readonly proxyIn: ProxyIn | null;
+}
+
+/** From whom PROXY headers are taken. */
+export interface ProxyIn {
+  /** Networks in CIDR form. */
+  readonly from: readonly string[];
+  /** Whether peers of a Unix-domain socket are trusted. */
+  readonly fromUnix: boolean;
+  readonly timeoutMs: number;
+  /** Whether a trusted peer must send one. */
+  readonly required: boolean;
+}
+
 export interface PlainConfig {
+  /** By the index of the listener. */
+  readonly listeners: readonly PlainListener[];
   readonly routes: readonly PlainRoute[];
   readonly policies: Policies;
   /** Networks in CIDR form that the guard lets through although it refuses them by default. */

@@ -1,6 +1,8 @@
 /** What is decided about a connection: where it goes, or what its client gets to see instead. */
 import type { EndReason } from './events.ts';
 import type { HelloInvalid } from './wire/hello-reader.ts';
+import type { ProxyErrorCode } from './wire/proxy-header.ts';
+import type { ProxyOut } from './wire/proxy-types.ts';
 
 /** A socket address to dial: never a name, so that what was checked is what is connected. */
 export type Endpoint =
@@ -13,10 +15,7 @@ export type Answer =
   | { readonly kind: 'close' }
   | { readonly kind: 'reset' };
 
-/** The PROXY protocol header that a backend is sent before anything else. */
-export interface ProxyOut {
-  readonly version: 1 | 2;
-}
+export type { ProxyOut } from './wire/proxy-types.ts';
 
 /** One address that a connection may be relayed to. */
 export interface Candidate {
@@ -65,6 +64,8 @@ export type Verdict = RelayVerdict | RejectVerdict;
 export type Refusal =
   | { readonly kind: 'invalid-hello'; readonly invalid: HelloInvalid; readonly protocol: string | null }
   | { readonly kind: 'hello-timeout' }
+  | { readonly kind: 'proxy-timeout' }
+  | { readonly kind: 'proxy-malformed'; readonly code: ProxyErrorCode }
   | {
       readonly kind: 'dial-failed';
       readonly endReason: EndReason;

@@ -39,6 +39,7 @@ const CHECKED: CheckedConfig = {
     { kind: 'tcp', address: '127.0.0.1', port: 8443 },
     { kind: 'tcp', address: '::1', port: 8443 },
   ],
+  listeners: [{ proxyIn: null }, { proxyIn: null }],
   routes: [
     {
       name: 'api',
@@ -115,6 +116,7 @@ test('checkConfig() gives what a snapshot can be made of', () => {
 test('checkConfig() fills in every default', () => {
   assert.deepEqual(checkConfig({ listen: 0, routes: [ROUTE], timeouts: {}, guard: {}, policies: {} }), {
     listen: [{ kind: 'tcp', address: '::', port: 0 }],
+    listeners: [{ proxyIn: null }],
     routes: [
       {
         name: 'a.example.com',

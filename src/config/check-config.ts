@@ -15,7 +15,7 @@ import {
   LISTENERS_MAX,
   WORKERS_MAX,
 } from '../limits.ts';
-import type { MalformedAnswer, PlainConfig, Policies } from '../snapshot.ts';
+import type { MalformedAnswer, PlainConfig, PlainListener, Policies } from '../snapshot.ts';
 import type { Answer } from '../verdict.ts';
 import { findAnswer } from './answer.ts';
 import { findRouteProblems, nameRoutes } from './check-routes.ts';
@@ -25,6 +25,7 @@ import { errorAt, settleFindings } from './findings.ts';
 import { formatListenTarget, parseListenTarget } from './listen-target.ts';
 import { parseNetwork } from './network.ts';
 import { createOwnListenerSearch, findListenerConflict } from './own-listeners.ts';
+import { findProxyInProblems, readProxyIn } from './read-proxy.ts';
 import type { RouteDraft } from './read-routes.ts';
 import { readRoutes } from './read-routes.ts';
 import { findResolverProblems, readResolver } from './resolver.ts';
@@ -74,16 +75,23 @@ export function requireSound({ config, problems }: InspectedConfig): CheckedConf
 export function inspectConfig(input: unknown): InspectedConfig {
   const findings = findSchemaProblems(input);
   if (!isObject(input)) return { config: null, problems: settleFindings(findings) };
-  const listeners = readListeners(input, findings);
+  const listening = readListeners(input, findings);
+  const listeners = listening.map(({ target }) => target);
   const drafts = readRoutes(input, findings);
   findings.push(...findRouteProblems(drafts, hasNoRoutes(input)), ...findLoops(drafts, listeners));
   findings.push(...findResolverProblems(input));
   const problems = settleFindings(findings);
   const isSound = problems.every(({ severity }) => severity === 'warning');
-  return { config: isSound ? fillIn(input, listeners, drafts) : null, problems };
+  return { config: isSound ? fillIn(input, listening, drafts) : null, problems };
 }
 
-function readListeners(input: unknown, findings: Finding[]): ListenTarget[] {
+/** A listener that could be read. */
+interface ReadListener {
+  readonly target: ListenTarget;
+  readonly plain: PlainListener;
+}
+
+function readListeners(input: unknown, findings: Finding[]): ReadListener[] {
   const { listen } = asObject(input);
   const placed = asPlaced(listen, ['listen']);
   if (isNone(listen)) {
@@ -95,13 +103,19 @@ function readListeners(input: unknown, findings: Finding[]): ListenTarget[] {
     findings.push(errorAt(['listen'], `${placed.length} listeners are too many: at most ${LISTENERS_MAX}`));
     return [];
   }
-  const listeners: ListenTarget[] = [];
+  const listeners: ReadListener[] = [];
   for (const { value, path } of placed) {
-    const parsed = typeof value === 'string' || typeof value === 'number' ? parseListenTarget(value) : null;
+    const { address, proxyProtocol } = isObject(value) ? value : { address: value };
+    const parsed =
+      typeof address === 'string' || typeof address === 'number' ? parseListenTarget(address) : null;
     if (parsed?.ok !== true) continue;
-    const conflict = findListenerConflict(parsed.target, listeners);
-    if (conflict !== null) findings.push(errorAt(path, conflict));
-    listeners.push(parsed.target);
+    const { target } = parsed;
+    const others = listeners.map(listener => listener.target);
+    const conflict = findListenerConflict(target, others);
+    if (conflict !== null) findings.push(errorAt(isObject(value) ? [...path, 'address'] : path, conflict));
+    const proxyIn = readProxyIn(proxyProtocol, target);
+    findings.push(...findProxyInProblems(proxyIn, [...path, 'proxyProtocol']));
+    listeners.push({ target, plain: { proxyIn } });
   }
   return listeners;
 }
@@ -134,14 +148,15 @@ function findLoops(drafts: readonly RouteDraft[], listeners: readonly ListenTarg
 
 function fillIn(
   input: unknown,
-  listen: readonly ListenTarget[],
+  listening: readonly ReadListener[],
   drafts: readonly RouteDraft[],
 ): CheckedConfig {
   const { guard, timeouts, engine, policies, resolver, spin, tcp, workers } = asObject(input);
   const { allowNets, denyNets } = asObject(guard);
   const { hello, dial, drain } = asObject(timeouts);
   return {
-    listen,
+    listen: listening.map(({ target }) => target),
+    listeners: listening.map(({ plain }) => plain),
     routes: nameRoutes(drafts),
     policies: readPolicies(asObject(policies)),
     allowNets: readNetworks(allowNets, ['guard', 'allowNets']),

@@ -49,7 +49,7 @@ test('inspectConfig() tells each wrong value at its place', () => {
   const cases: [changes: object, ...problems: string[]][] = [
     [
       { listen: null },
-      'error listen: expected text, a number or a list, found nothing: give it a value, or remove it',
+      'error listen: expected text, a number, an object or a list, found nothing: give it a value, or remove it',
     ],
     [
       { listen: ['x.y:443'] },

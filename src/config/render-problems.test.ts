@@ -133,7 +133,7 @@ test('renderProblems() bounds aliases and nesting', () => {
     else assert.match(first, /nested too deeply|unknown key "a"|no listener/);
     if (depth === 50_000) assert.match(first, /nested too deeply/);
   }
-  assert.match(render('listen: &a [*a]'), /listen\[0\]|expected text or a number, found a list/);
+  assert.match(render('listen: &a [*a]'), /listen\[0\]|expected text, a number or an object, found a list/);
 });
 
 test('renderProblems() lets no control character through, and keeps the caret in place', () => {

@@ -57,6 +57,8 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'health',
       'onDown',
       'reject',
+      'proxyProtocol',
+      'tlvs',
     ],
   ],
   ['eject', ROOT.properties?.routes?.items?.properties?.eject, ['failures', 'base', 'max']],

@@ -21,11 +21,13 @@ import { toFindings } from './issue-findings.ts';
 import { parseListenTarget } from './listen-target.ts';
 import { parseNetwork } from './network.ts';
 import { FAMILY_WORDS, checkHostsFile, checkServers } from './resolver.ts';
+import { proxyIn } from './proxy-schema.ts';
 import { answer, route, routeKeys } from './route-schema.ts';
 import { count, noneOrMany, oneOrMany, policy, report, text, timeout, word } from './schema-parts.ts';
 import type { Shape } from './schema-parts.ts';
 import type {
   GuardConfig,
+  ListenerConfig,
   PoliciesConfig,
   ResolverConfig,
   SniwayConfig,
@@ -105,8 +107,15 @@ const tcp = z.strictObject({
   userTimeout: timeout(0, 0, 'That bytes may stay unacknowledged; 0s for as long as the kernel is patient'),
 } satisfies Shape<TcpConfig>);
 
+const listener = z.strictObject({
+  address: z.union([listenText, listenPort]).describe('Where to accept connections'),
+  proxyProtocol: proxyIn
+    .optional()
+    .describe('Take client addresses from PROXY headers. Default: a header is refused'),
+} satisfies Shape<ListenerConfig>);
+
 const config = z.strictObject({
-  listen: noneOrMany(z.union([listenText, listenPort]))
+  listen: noneOrMany(z.union([listenText, listenPort, listener]))
     .optional()
     .describe('Where to accept connections; port 0 lets the kernel choose. No default'),
   routes: z.array(route).optional().describe('Which name goes where; order does not matter. Default: none'),
@@ -144,6 +153,8 @@ const config = z.strictObject({
 
 const KEYS = {
   '': Object.keys(config.shape),
+  listen: Object.keys(listener.shape),
+  'listen.proxyProtocol': Object.keys(proxyIn.shape),
   ...routeKeys,
   policies: Object.keys(policies.shape),
   guard: Object.keys(guard.shape),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PROXY_ALPN_BYTES_MAX } from '../limits.ts';
-import { encodeProxyHeader } from './proxy-encoder.ts';
+import { encodeOwnHeader, encodeProxyHeader } from './proxy-encoder.ts';
 import type { ProxyFacts } from './proxy-encoder.ts';
 import { readProxyHeader } from './proxy-header.ts';
 import type { ConnectionEnd, ProxyOut } from './proxy-types.ts';
@@ -112,4 +112,10 @@ test('encodeProxyHeader() leaves out protocols beyond its bound', () => {
   const longest = ['x'.repeat(255), 'x'.repeat(255), 'x'.repeat(255), 'x'.repeat(PROXY_ALPN_BYTES_MAX - 771)];
   assert.equal(tlvsOf(ALL, { alpnProtocols: longest })[1]?.length, PROXY_ALPN_BYTES_MAX);
   assert.equal(tlvsOf(ALL, { alpnProtocols: [...longest, 'x'] })[1], undefined);
+});
+
+test('encodeOwnHeader() tells that a connection is our own, as far as a version can', () => {
+  const ends = [tcp('192.0.2.1', 1), tcp('192.0.2.2', 443)] as const;
+  assert.equal(hexOf(encodeOwnHeader(V2, ends)), '0d0a0d0a000d0a515549540a20000000');
+  assert.equal(Buffer.from(encodeOwnHeader(V1, ends)).toString(), 'PROXY TCP4 192.0.2.1 192.0.2.2 1 443\r\n');
 });

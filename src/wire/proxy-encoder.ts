@@ -24,7 +24,7 @@ export interface ProxyFacts {
   readonly serverName: string | null;
   /** Protocols the client offers, a character for each byte. */
   readonly alpnProtocols: readonly string[];
-  /** ASCII. */
+  /** A character for each byte, at most PROXY_UNIQUE_ID_BYTES_MAX. */
   readonly uniqueId: string;
 }
 
@@ -34,6 +34,15 @@ type Ends = readonly [source: ConnectionEnd, destination: ConnectionEnd];
 export function encodeProxyHeader(out: ProxyOut, facts: ProxyFacts): Uint8Array {
   const ends = endsOf(facts);
   return out.version === 1 ? encodeV1(ends) : encodeV2(ends, tlvsOf(out, facts), out.crc32c);
+}
+
+/**
+ * The header of a connection of our own, such as a health check: LOCAL, or in version 1, which has no such word, the two
+ * ends of that connection itself (section 2.1).
+ */
+export function encodeOwnHeader({ version }: Pick<ProxyOut, 'version'>, ends: Ends): Uint8Array {
+  if (version === 1) return encodeV1(ends);
+  return Uint8Array.of(...V2_SIGNATURE, (2 << 4) | V2_COMMANDS.local, 0, 0, 0);
 }
 
 /** Version 1, which has no words for a connection without IP addresses; null for ends that are not known. */
@@ -91,7 +100,7 @@ function tlvsOf(out: ProxyOut, facts: ProxyFacts): readonly ProxyTlv[] {
     tlvs.push({ type: TLV_TYPES.authority, value: Buffer.from(facts.serverName) });
   const alpn = out.alpn ? encodeAlpn(facts.alpnProtocols) : null;
   if (alpn !== null) tlvs.push({ type: TLV_TYPES.alpn, value: alpn });
-  if (out.uniqueId) tlvs.push({ type: TLV_TYPES.uniqueId, value: Buffer.from(facts.uniqueId) });
+  if (out.uniqueId) tlvs.push({ type: TLV_TYPES.uniqueId, value: Buffer.from(facts.uniqueId, 'latin1') });
   return out.custom.length === 0 ? tlvs : [...tlvs, ...out.custom];
 }
 

@@ -17,22 +17,26 @@ import {
 } from './proxy-types.ts';
 import type { ConnectionEnd, ProxyTlv } from './proxy-types.ts';
 
-/** Why a header is refused. Stable. */
-export type ProxyErrorCode =
+/** Why a header is refused. */
+export const PROXY_ERROR_CODES = [
   /** The stream begins with no PROXY header at all. */
-  | 'no-proxy-header'
+  'no-proxy-header',
   /** A line of version 1 that is not exactly as the specification has it. */
-  | 'bad-proxy-line'
-  | 'bad-proxy-version'
-  | 'bad-proxy-command'
+  'bad-proxy-line',
+  'bad-proxy-version',
+  'bad-proxy-command',
   /** An address family or a transport that the specification does not know. */
-  | 'bad-proxy-family'
+  'bad-proxy-family',
   /** Too short for the addresses it announces. */
-  | 'bad-proxy-length'
-  | 'proxy-header-too-large'
+  'bad-proxy-length',
+  'proxy-header-too-large',
   /** TLVs that do not fill the header exactly, or one whose length is not that of its type. */
-  | 'bad-proxy-tlv'
-  | 'bad-proxy-checksum';
+  'bad-proxy-tlv',
+  'bad-proxy-checksum',
+] as const;
+
+/** Stable. */
+export type ProxyErrorCode = (typeof PROXY_ERROR_CODES)[number];
 
 /** A header that was read. */
 export interface ProxyHeader {

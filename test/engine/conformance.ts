@@ -8,6 +8,8 @@ import { describeHello } from './conformance/hello.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
 import { describePools } from './conformance/pools.ts';
 import { describeNames } from './conformance/names.ts';
+import { describeProxyIn } from './conformance/proxy-in.ts';
+import { describeProxyOut } from './conformance/proxy-out.ts';
 import { describeRefusals } from './conformance/refusals.ts';
 import { describeRelay } from './conformance/relay.ts';
 import { describeVanishing } from './conformance/vanishing.ts';
@@ -19,6 +21,8 @@ export function describeEngine(engine: EngineName): void {
     describeHello(engine);
     describeRefusals(engine);
     describeNames(engine);
+    describeProxyIn(engine);
+    describeProxyOut(engine);
     describeRelay(engine);
     describePools(engine);
     describeVanishing(engine);

@@ -48,7 +48,7 @@ export async function startEngine(
       interest: { opened: true, ended: true },
       ...host,
     },
-    { ...checked, plain: checked, shared },
+    { ...checked, plain: checked, shared, instance: 'test' },
   );
   t.after(async () => {
     await engine.stopListening();

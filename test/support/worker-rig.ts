@@ -86,7 +86,7 @@ export class WorkerRig {
       keepaliveProbes: 6,
       userTimeoutMs: 0,
     };
-    const settings = { helloTimeoutMs: 5_000, dialTimeoutMs: 5_000, tcp, spin: false };
+    const settings = { helloTimeoutMs: 5_000, dialTimeoutMs: 5_000, tcp, spin: false, instance: 'rig' };
     this.context = { sockets, reactor, pipes: new PipePool(sockets, reactor, arena), settings, host };
     t.after(() => this.#kernel.close(reactor.descriptor));
   }
@@ -120,7 +120,7 @@ export class WorkerRig {
   #accept(fd: number, peer: LinuxConnection['accepted']['peer']): void {
     const connection = new LinuxConnection(this.context, { fd, id: 1, listener: 0, peer });
     try {
-      connection.start(5_000);
+      connection.start(5_000, null);
     } catch (error) {
       connection.onFault(error);
     }

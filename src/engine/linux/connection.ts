@@ -20,27 +20,28 @@ import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import { dialFailure, limitFailure, relayOutcome } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
-import { ClientSide } from './client-side.ts';
+import type { ProxyGate } from '../proxy-in.ts';
+import { joinHeader, wantsAlpn } from '../proxy-out.ts';
 import type { AcceptedSocket } from './client-side.ts';
 import { Dial } from './dial.ts';
 import type { DialOutcome, DialedSocket } from './dial.ts';
+import { ProxiedSide } from './proxy-stage.ts';
 import { READ_EVENTS, Relay } from './relay.ts';
 import type { RelayOutcome } from './relay.ts';
 import { isLocal } from './sockets.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import type { WorkerContext } from './worker-context.ts';
 
-type Stage = 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
+type Stage = 'proxy' | 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
 
 const NOTHING = new Uint8Array(0);
 
-export class LinuxConnection extends ClientSide implements DialOutcome, RelayOutcome {
+export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOutcome {
   /** Readings of the monotonic clock, in milliseconds; 0 for what has not been reached. */
   readonly acceptedAtMs: number;
   helloAtMs = 0;
   verdictAtMs = 0;
   dialedAtMs = 0;
-  serverName: string | null = null;
   rawName: Uint8Array | null = null;
   alpnProtocols: readonly string[] = [];
   route: string | null = null;
@@ -66,12 +67,17 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     this.acceptedAtMs = this.clock();
   }
 
-  /** Reads what the client has sent already, which is mostly its whole hello. */
-  start(helloTimeoutMs: number): void {
+  /** Reads what the client has sent already, which is mostly its whole hello; with a gate, after a PROXY header. */
+  start(helloTimeoutMs: number, gate: ProxyGate | null): void {
+    if (gate === null) return this.beginHello(helloTimeoutMs);
+    this.#stage = 'proxy';
+    this.beginProxy(gate, helloTimeoutMs);
+  }
+
+  protected beginHello(timeoutMs: number): void {
+    this.#stage = 'hello';
     this.#readHello();
-    if (this.#stage !== 'hello') return;
-    this.setTimer(helloTimeoutMs);
-    this.watchClient();
+    if (this.#stage === 'hello') this.awaitClient(timeoutMs);
   }
 
   /** Ends the connection at once, whatever its stage. */
@@ -96,6 +102,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   onEvents(_role: number, events: number): void {
     this.noteEvents(events);
     if (this.#stage === 'hello') this.#readHello();
+    else if (this.#stage === 'proxy') this.readProxy();
     else if (this.#stage === 'lingering') this.#drop();
     else {
       this.collect();
@@ -105,7 +112,8 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
 
   onTimer(): void {
     try {
-      if (this.#stage === 'hello') this.#refuse({ kind: 'hello-timeout' });
+      if (this.#stage === 'hello') this.refuse({ kind: 'hello-timeout' });
+      else if (this.#stage === 'proxy') this.refuse({ kind: 'proxy-timeout' });
       else if (this.#stage === 'dialing') this.#expireDial();
       else this.#close(false);
     } catch (error) {
@@ -148,7 +156,8 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
       this.alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
       this.rawName = hello.rawName === null ? null : Uint8Array.from(hello.rawName);
     }
-    const decision = host.decide(hello, this.accepted.peer);
+    const decision = host.decide(hello, this.client);
+    if (wantsAlpn(decision)) this.offered = hello.alpnProtocols;
     if (decision.kind !== 'resolve') return this.#follow(decision, stream);
     this.keepWaiting(stream);
     if (this.#stage !== 'deciding') return;
@@ -191,17 +200,19 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     const fd = sockets.connect(endpoint);
     if (fd === -1) return this.#failDial(candidate, sockets.errno);
     if (sockets.connecting && !isLocal(endpoint)) return this.#race(verdict, stream, fd);
-    const sent = sockets.sendBytes(fd, stream);
+    const header = this.headerFor(candidate);
+    const message = joinHeader(header, stream);
+    const sent = sockets.sendBytes(fd, message);
     if (sent === -1) {
       if (sockets.wouldBlock) return this.#race(verdict, stream, fd);
       const { errno } = sockets;
       sockets.close(fd);
       return this.#failDial(candidate, errno);
     }
-    this.bytesFromClient = sent;
-    const rest = sent === stream.length ? NOTHING : Uint8Array.from(stream.subarray(sent));
+    this.bytesFromClient = sent - (header?.length ?? 0);
+    const rest = sent === message.length ? NOTHING : Uint8Array.from(message.subarray(sent));
     this.connected();
-    this.#startRelay({ fd, watch: -1, events: READ_EVENTS, sent, canRead: false, hangup: false }, rest);
+    this.#startRelay({ fd, watch: -1, events: READ_EVENTS, canRead: false, hangup: false }, rest);
   }
 
   /** Waits for the first of the candidates; `fd` is the attempt at the first one if it has been made already. */
@@ -238,14 +249,14 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   dialed(socket: DialedSocket, candidate: Candidate): void {
     this.#endDial();
     this.#taken = candidate.backend;
-    this.bytesFromClient = socket.sent;
-    const rest = this.held?.take().subarray(socket.sent) ?? NOTHING;
-    this.#startRelay(socket, rest);
+    const { sent, header } = socket;
+    this.bytesFromClient = sent - (header?.length ?? 0);
+    this.#startRelay(socket, joinHeader(header, this.held?.take().subarray(sent) ?? NOTHING));
   }
 
   dialFailed(failure: DialFailure): void {
     this.#endDial();
-    this.#refuse({ kind: 'dial-failed', route: this.route ?? '', ...failure });
+    this.refuse({ kind: 'dial-failed', route: this.route ?? '', ...failure });
   }
 
   #expireDial(): void {
@@ -272,7 +283,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     this.#taken = -1;
   }
 
-  #startRelay(backend: DialedSocket, rest: Uint8Array): void {
+  #startRelay(backend: Omit<DialedSocket, 'sent' | 'header'>, rest: Uint8Array): void {
     this.#stage = 'relaying';
     this.held = null;
     const client = this.clientSocket;
@@ -291,7 +302,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   }
 
   relayEnded(endReason: EndReason, detail: string | null): void {
-    this.bytesFromClient = this.#relay?.up.bytes ?? 0;
+    this.bytesFromClient = Math.max(0, this.#relay?.up.bytes ?? 0);
     this.bytesFromBackend = this.#relay?.down.bytes ?? 0;
     this.#settle(endReason, detail);
     this.#stage = 'closed';
@@ -304,10 +315,10 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   #refuseInvalid(invalid: HelloInvalid, stream: Uint8Array): void {
     this.rawName = invalid.rawName ?? null;
     const protocol = invalid.code === 'not-tls' ? sniffProtocol(stream) : null;
-    this.#refuse({ kind: 'invalid-hello', invalid, protocol });
+    this.refuse({ kind: 'invalid-hello', invalid, protocol });
   }
 
-  #refuse(refusal: Refusal): void {
+  protected refuse(refusal: Refusal): void {
     this.#reject(this.context.host.refuse(refusal));
   }
 

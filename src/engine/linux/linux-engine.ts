@@ -6,7 +6,7 @@ import type { BoundAddress, ConnectionOpened } from '../../events.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
-import { closeListenSockets, openListenSockets } from './listen-sockets.ts';
+import { closeListenSockets, defersAccept, openListenSockets } from './listen-sockets.ts';
 import type { ListenSockets } from './listen-sockets.ts';
 import type { FromWorker } from './messages.ts';
 import { unpackRecords } from './records.ts';
@@ -72,9 +72,12 @@ export class LinuxEngine implements Engine {
 
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
     try {
-      for (const target of targets) {
+      for (const [index, target] of targets.entries()) {
         if (this.#stopping !== null) break;
-        this.#listeners.push(await openListenSockets(this.#sockets, target, this.#settings));
+        // A PROXY header has a deadline of its own, which the kernel knows nothing of.
+        const expectsHeader = (this.#settings.plain.listeners[index]?.proxyIn ?? null) !== null;
+        const defers = !expectsHeader && defersAccept(this.#settings);
+        this.#listeners.push(await openListenSockets(this.#sockets, target, { ...this.#settings, defers }));
       }
     } catch (error) {
       this.#closeListeners();
@@ -158,9 +161,9 @@ export class LinuxEngine implements Engine {
   /** Resolves when the worker accepts, or has died before. */
   #startWorker(index: number): Promise<void> {
     const slot = this.#slots[index]!;
-    const { helloTimeoutMs, dialTimeoutMs, tcp, spin, plain, shared, workers } = this.#settings;
+    const { helloTimeoutMs, dialTimeoutMs, instance, tcp, spin, plain, shared, workers } = this.#settings;
     const listeners = this.#listeners.map(({ fds, address }) => ({ fd: fds[index]!, text: address.text }));
-    const settings = { helloTimeoutMs, dialTimeoutMs, tcp, spin };
+    const settings = { helloTimeoutMs, dialTimeoutMs, instance, tcp, spin };
     const start = {
       index,
       workers,
@@ -291,6 +294,7 @@ export class LinuxEngine implements Engine {
     for (const connection of slot.opened.values()) {
       this.#host.ended({
         ...connection,
+        peer: null,
         startedAtMs: Date.now(),
         serverName: null,
         rawName: null,

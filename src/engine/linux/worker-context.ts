@@ -11,6 +11,8 @@ import type { Sockets } from './sockets.ts';
 import type { LinuxConnection } from './connection.ts';
 
 export interface WorkerSettings {
+  /** As in EngineSettings. */
+  readonly instance: string;
   readonly helloTimeoutMs: number;
   readonly dialTimeoutMs: number;
   readonly tcp: TcpSettings;

@@ -19,6 +19,8 @@ import { createSnapshot } from '../../snapshot.ts';
 import type { BackendOutcome, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
+import { createProxyGates } from '../proxy-in.ts';
+import type { ProxyGate } from '../proxy-in.ts';
 import { Acceptor } from './acceptor.ts';
 import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
@@ -47,6 +49,8 @@ class LinuxWorker implements WorkerHost, EventOwner {
   readonly #connections = new Set<LinuxConnection>();
   readonly #questions = new Map<number, TakeVerdict>();
   readonly #helloTimeoutMs: number;
+  /** By listener. */
+  readonly #gates: readonly (ProxyGate | null)[];
   #acceptors: Acceptor[] = [];
   #nextQuestion = 1;
   #idleWatched = false;
@@ -59,6 +63,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     live.addresses.update(start.addresses);
     this.#decider = { snapshot: createSnapshot(start.plain), live };
     this.#counters = new WorkerCounters(start.counters);
+    this.#gates = createProxyGates(start.plain.listeners);
     const { helloTimeoutMs } = start.settings;
     // A client that comes without a byte was held back by the kernel for that long.
     this.#helloTimeoutMs = helloTimeoutMs - (defersAccept(start.settings) ? DEFER_ACCEPT_S * 1000 : 0);
@@ -182,8 +187,14 @@ class LinuxWorker implements WorkerHost, EventOwner {
 
   #accept(fd: number, peer: PeerAddress, listener: number): void {
     const connection = this.#admit(fd, peer, listener);
+    const gate = this.#gates[listener] ?? null;
     try {
-      connection.start(this.#helloTimeoutMs);
+      if (gate === null) connection.start(this.#helloTimeoutMs, null);
+      else
+        connection.start(
+          this.#start.settings.helloTimeoutMs,
+          gate.trusts(peer, peer.family === 0) ? gate : null,
+        );
     } catch (error) {
       connection.onFault(error);
     }

@@ -3,32 +3,45 @@
  * over, and reports exactly one end.
  */
 import type { Socket } from 'node:net';
-import type { ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
+import type { ClientAddress, ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
 import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
-import type { BackendOutcome, Refusal, RejectVerdict, RelayVerdict, Verdict } from '../../verdict.ts';
+import type {
+  Candidate,
+  BackendOutcome,
+  Refusal,
+  RejectVerdict,
+  RelayVerdict,
+  Verdict,
+} from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
 import { escapeBytes, escapeProtocols } from '../../wire/host-name.ts';
 import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
+import type { ConnectionEnd } from '../../wire/proxy-types.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
 import { formatEndpoint, relayOutcome } from '../happy-eyeballs.ts';
+import { clientOfEnd } from '../proxy-in.ts';
+import type { ProxiedClient, ProxyGate } from '../proxy-in.ts';
+import { proxyHeaderOf } from '../proxy-out.ts';
 import { StreamBuffer } from '../stream-buffer.ts';
 import { Dial } from './dial.ts';
 import type { DialedSocket } from './dial.ts';
 import { Relay } from './relay.ts';
-import { endWasReset, errorCode, resetSocket } from './sockets.ts';
+import { endWasReset, errorCode, resetSocket, unmapAddress } from './sockets.ts';
 
 export interface ConnectionContext {
   readonly host: EngineHost;
   readonly settings: EngineSettings;
+  /** Reads the PROXY header that comes first; null if none does. */
+  readonly gate: ProxyGate | null;
   /** Called after the connection's record was handed to the host. */
   closed(connection: PortableConnection): void;
 }
 
-type Stage = 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
+type Stage = 'proxy' | 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
 
 export class PortableConnection {
   readonly #context: ConnectionContext;
@@ -37,7 +50,9 @@ export class PortableConnection {
   readonly #startedAtMs = Date.now();
   readonly #acceptedAt = performance.now();
   #reader: HelloReader | null = new HelloReader();
-  #stage: Stage = 'hello';
+  #stage: Stage;
+  #client: ClientAddress;
+  #proxied: ProxiedClient | null = null;
   #timer: NodeJS.Timeout | undefined;
   readonly #stream = new StreamBuffer();
   #clientEnded = false;
@@ -45,6 +60,8 @@ export class PortableConnection {
   #verdictAt = 0;
   #dialedAt = 0;
   #serverName: string | null = null;
+  /** ALPN protocols as the client has sent them. */
+  #offered: readonly string[] = [];
   #alpnProtocols: readonly string[] = [];
   #rawName: string | null = null;
   #route: string | null = null;
@@ -60,17 +77,23 @@ export class PortableConnection {
     this.#context = context;
     this.#socket = socket;
     this.#opened = opened;
+    this.#client = opened.client;
+    this.#stage = context.gate === null ? 'hello' : 'proxy';
   }
 
   start(): void {
-    this.#timer = setTimeout(
-      () => this.#guarded(() => this.#refuse({ kind: 'hello-timeout' })),
-      this.#context.settings.helloTimeoutMs,
-    );
+    const { gate } = this.#context;
+    if (gate === null) this.#awaitHello();
+    else this.#setDeadline(gate.timeoutMs, { kind: 'proxy-timeout' });
     this.#socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#onData(chunk)));
     this.#socket.on('end', () => this.#guarded(() => this.#onEnd()));
     this.#socket.on('error', error => this.#leave(errorCode(error)));
     this.#socket.on('close', () => this.#finish());
+  }
+
+  /** Gives up on a client that has gone already. */
+  leave(): void {
+    this.#abort('client-gone', null);
   }
 
   /** Ends the connection at once, whatever its stage. */
@@ -82,6 +105,15 @@ export class PortableConnection {
   /** Ends the relay to this backend, if that is where it goes. */
   endBackend(backend: number): void {
     if (this.#taken === backend) this.#relay?.terminate('backend-gone');
+  }
+
+  #awaitHello(): void {
+    this.#setDeadline(this.#context.settings.helloTimeoutMs, { kind: 'hello-timeout' });
+  }
+
+  #setDeadline(delayMs: number, refusal: Refusal): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#guarded(() => this.#refuse(refusal)), delayMs);
   }
 
   /** Runs one step; an exception in it ends this connection and touches no other. */
@@ -108,11 +140,27 @@ export class PortableConnection {
     }
     if (this.#stage === 'closed') return;
     this.#stream.append(chunk);
+    if (this.#stage === 'proxy') this.#readProxy(this.#context.gate!);
     if (this.#stage === 'hello') this.#readHello();
     else {
       if (this.#stream.length > PENDING_BYTES_MAX) this.#socket.pause();
       this.#dialing?.push();
     }
+  }
+
+  /** The hello may have come together with the header. */
+  #readProxy(gate: ProxyGate): void {
+    const step = gate.read(this.#stream.bytes);
+    if (step.kind === 'incomplete') return;
+    if (step.kind === 'invalid') {
+      this.#refuse({ kind: 'proxy-malformed', code: step.code });
+      return;
+    }
+    this.#stream.drop(step.consumed);
+    this.#proxied = step.client;
+    if (step.client !== null) this.#client = clientOfEnd(step.client.source);
+    this.#stage = 'hello';
+    this.#awaitHello();
   }
 
   #readHello(): void {
@@ -128,7 +176,7 @@ export class PortableConnection {
     this.#noteNames(result.hello);
     this.#helloAt = performance.now();
     this.#stage = 'deciding';
-    const { address, port } = this.#opened.client;
+    const { address, port } = this.#client;
     const verdict = this.#context.host.decide(result.hello, parsePeerAddress(address, port));
     if (!(verdict instanceof Promise)) {
       this.#follow(verdict);
@@ -143,7 +191,8 @@ export class PortableConnection {
   /** Copies what the record needs, so that the hello's memory can go. */
   #noteNames(hello: ClientHello): void {
     this.#serverName = hello.serverName;
-    this.#alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
+    this.#offered = hello.alpnProtocols;
+    this.#alpnProtocols = escapeProtocols(this.#offered, LOGGED_BYTES_MAX);
     this.#rawName = loggable(hello.rawName);
   }
 
@@ -170,6 +219,7 @@ export class PortableConnection {
       verdict,
       { host, tcp, timeoutMs },
       {
+        headerFor: candidate => this.#headerFor(candidate),
         clientBytes: () => this.#stream.bytes,
         canReplay: () => !this.#clientEnded && this.#stream.length < PENDING_BYTES_MAX,
         connected: () => (this.#dialedAt = performance.now()),
@@ -182,7 +232,7 @@ export class PortableConnection {
     dialing.start(timeoutMs - (this.#verdictAt - this.#helloAt));
   }
 
-  #startRelay({ socket, candidate, sent, answer }: DialedSocket): void {
+  #startRelay({ socket, candidate, header, sent, answer }: DialedSocket): void {
     this.#taken = candidate.backend;
     this.#stage = 'relaying';
     clearTimeout(this.#timer);
@@ -195,7 +245,21 @@ export class PortableConnection {
     });
     this.#relay.bytesFromClient = sent;
     const first = this.#stream.take().subarray(sent);
-    this.#relay.start({ first, answer }, this.#clientEnded);
+    this.#relay.start({ header, first, answer }, this.#clientEnded);
+  }
+
+  /** What this backend is to be told before the hello. */
+  #headerFor({ proxy }: Candidate): Uint8Array | null {
+    if (proxy === null) return null;
+    return proxyHeaderOf(proxy, {
+      id: this.#opened.id,
+      instance: this.#context.settings.instance,
+      peer: this.#opened.client,
+      proxied: this.#proxied,
+      local: () => localEnd(this.#socket, this.#opened.listener),
+      serverName: this.#serverName,
+      alpnProtocols: this.#offered,
+    });
   }
 
   /** Gives the backend back that was taken. */
@@ -232,7 +296,7 @@ export class PortableConnection {
       return;
     }
     this.#clientEnded = true;
-    if (this.#stage === 'hello') this.#abort('client-gone', null);
+    if (this.#stage === 'hello' || this.#stage === 'proxy') this.#abort('client-gone', null);
     else if (this.#stage === 'dialing') this.#dialing?.push();
   }
 
@@ -270,6 +334,8 @@ export class PortableConnection {
     const since = (from: number, to: number): number | null => (from > 0 && to > 0 ? to - from : null);
     return {
       ...this.#opened,
+      client: this.#client,
+      peer: this.#proxied === null ? null : this.#opened.client,
       startedAtMs: this.#startedAtMs,
       serverName: this.#serverName,
       rawName: this.#rawName,
@@ -281,12 +347,20 @@ export class PortableConnection {
       resolveMs: since(this.#helloAt, this.#verdictAt),
       dialMs: since(this.#verdictAt, this.#dialedAt),
       totalMs: performance.now() - this.#acceptedAt,
-      bytesFromClient: this.#relay?.bytesFromClient ?? 0,
+      // A backend that is gone at once may not even get the header.
+      bytesFromClient: Math.max(0, this.#relay?.bytesFromClient ?? 0),
       bytesFromBackend: this.#relay?.bytesFromBackend ?? 0,
       endReason: this.#endReason ?? 'client-gone',
       detail: this.#detail,
     };
   }
+}
+
+/** The end of a connection that is ours; a listener on a Unix-domain socket is known by its text. */
+function localEnd({ localAddress, localPort }: Socket, listener: string): ConnectionEnd {
+  if (localAddress === undefined) return { kind: 'unix', path: listener.replace(/^unix:/, '') };
+  const address = unmapAddress(localAddress);
+  return { kind: 'tcp', address, port: localPort ?? 0, family: address.includes(':') ? 6 : 4 };
 }
 
 function loggable(bytes: Uint8Array | null): string | null {

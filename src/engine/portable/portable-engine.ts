@@ -7,8 +7,12 @@
 import type { Server, Socket } from 'node:net';
 import type { BoundAddress } from '../../events.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
+import { createProxyGates } from '../proxy-in.ts';
+import type { ProxyGate } from '../proxy-in.ts';
+import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { PortableConnection } from './connection.ts';
 import { openListener } from './listener.ts';
+import { unmapAddress } from './sockets.ts';
 
 export const createPortableEngine: CreateEngine = (host, settings) => new PortableEngine(host, settings);
 
@@ -19,11 +23,13 @@ class PortableEngine implements Engine {
   readonly #connections = new Set<PortableConnection>();
   #servers: Server[] = [];
   #waiters: (() => void)[] = [];
+  readonly #gates: readonly (ProxyGate | null)[];
   #nextId = 1;
 
   constructor(host: EngineHost, settings: EngineSettings) {
     this.#host = host;
     this.#settings = settings;
+    this.#gates = createProxyGates(settings.plain.listeners);
   }
 
   get connectionCount(): number {
@@ -33,10 +39,10 @@ class PortableEngine implements Engine {
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
     const bound: BoundAddress[] = [];
     try {
-      for (const target of targets) {
+      for (const [index, target] of targets.entries()) {
         const listener = await openListener(target, {
           tcp: this.#settings.tcp,
-          accept: (socket, address) => this.#accept(socket, address),
+          accept: (socket, address) => this.#accept(socket, address, this.#gates[index] ?? null),
         });
         this.#servers.push(listener.server);
         listener.server.on('error', error =>
@@ -84,20 +90,25 @@ class PortableEngine implements Engine {
     for (const connection of this.#connections) connection.endBackend(backend);
   }
 
-  #accept(socket: Socket, listener: BoundAddress): void {
-    const opened = {
-      id: this.#nextId++,
-      client: clientAddress(socket, listener),
-      listener: listener.text,
-    };
+  #accept(socket: Socket, listener: BoundAddress, gate: ProxyGate | null): void {
+    const client = clientAddress(socket, listener);
+    const opened = { id: this.#nextId++, client, listener: listener.text };
+    const isTrusted = gate?.trusts(parsePeerAddress(client.address, client.port), listener.kind === 'unix');
     this.#host.opened(opened);
     const connection = new PortableConnection(
-      { host: this.#host, settings: this.#settings, closed: closed => this.#forget(closed) },
+      {
+        host: this.#host,
+        settings: this.#settings,
+        gate: isTrusted === true ? gate : null,
+        closed: closed => this.#forget(closed),
+      },
       socket,
       opened,
     );
     this.#connections.add(connection);
     connection.start();
+    // Whom it could have spoken for cannot be told any more.
+    if (gate !== null && client.address === 'unknown') connection.leave();
   }
 
   #forget(connection: PortableConnection): void {
@@ -113,6 +124,5 @@ function clientAddress(socket: Socket, listener: BoundAddress): { address: strin
   if (listener.kind === 'unix') return { address: 'unix', port: 0 };
   // A client that has gone already leaves no address behind.
   const { remoteAddress = 'unknown', remotePort = 0 } = socket;
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(remoteAddress);
-  return { address: mapped?.[1] ?? remoteAddress, port: remotePort };
+  return { address: unmapAddress(remoteAddress), port: remotePort };
 }

@@ -1,6 +1,7 @@
 /** Relays bytes both ways between two sockets, with backpressure, half-closes and resets passed on as they are. */
 import type { Socket } from 'node:net';
 import type { EndReason } from '../../events.ts';
+import { joinHeader } from '../proxy-out.ts';
 import { deathReason } from '../tcp-errors.ts';
 import type { Side } from '../tcp-errors.ts';
 import { endWasReset, errorCode, resetAfterFlush, resetSocket } from './sockets.ts';
@@ -11,6 +12,8 @@ export interface RelayOutcome {
 }
 
 export interface FirstBytes {
+  /** Of ours, before the client's; null for none. */
+  readonly header: Uint8Array | null;
   readonly first: Uint8Array;
   /** Of the backend, whose socket is paused then; null if there are none yet. */
   readonly answer: Uint8Array | null;
@@ -35,10 +38,12 @@ export class Relay {
   }
 
   /** Starts with the bytes of both sides that the other has not got; `clientEnded` if the client has sent its last. */
-  start({ first, answer }: FirstBytes, clientEnded: boolean): void {
+  start({ header, first, answer }: FirstBytes, clientEnded: boolean): void {
     this.#watch('client', this.#client, this.#backend);
     this.#watch('backend', this.#backend, this.#client);
-    if (first.length > 0) this.#forward('client', first);
+    const message = joinHeader(header, first);
+    if (message.length > 0) this.#forward('client', message);
+    this.bytesFromClient -= header?.length ?? 0;
     if (answer === null || this.#forward('backend', answer)) this.#backend.resume();
     if (clientEnded) this.#passEnd('client', this.#backend);
     else if (!this.#backend.writableNeedDrain) this.#client.resume();
