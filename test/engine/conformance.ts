@@ -21,8 +21,6 @@ export function describeEngine(engine: EngineName): void {
     describeHello(engine);
     describeRefusals(engine);
     describeNames(engine);
-    describeProxyIn(engine);
-    describeProxyOut(engine);
     describeRelay(engine);
     describePools(engine);
     describeVanishing(engine);
@@ -30,5 +28,13 @@ export function describeEngine(engine: EngineName): void {
     describeFaults(engine);
     // A worker of the linux engine decides by itself: test/engine/linux/faults.test.ts has its faults.
     if (engine === 'portable') describeHostFaults(engine);
+  });
+}
+
+/** The part about PROXY headers, in files of its own: it takes its time. */
+export function describeProxyHeaders(engine: EngineName): void {
+  describe(`${engine} engine`, () => {
+    describeProxyIn(engine);
+    describeProxyOut(engine);
   });
 }
