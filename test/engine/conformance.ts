@@ -22,16 +22,22 @@ export function describeEngine(engine: EngineName): void {
   describe(`${engine} engine`, () => {
     describeHello(engine);
     describeRefusals(engine);
-    describeNames(engine);
     describeRelay(engine);
-    describePools(engine);
-    describeLimits(engine);
-    describeSpans(engine);
     describeVanishing(engine);
     describeLifecycle(engine);
     describeFaults(engine);
     // A worker of the linux engine decides by itself: test/engine/linux/faults.test.ts has its faults.
     if (engine === 'portable') describeHostFaults(engine);
+  });
+}
+
+/** The part about where connections go and what they may take, in files of its own: all of it takes its time. */
+export function describeBackends(engine: EngineName): void {
+  describe(`${engine} engine`, () => {
+    describeNames(engine);
+    describePools(engine);
+    describeLimits(engine);
+    describeSpans(engine);
   });
 }
 

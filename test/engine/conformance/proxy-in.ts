@@ -40,6 +40,7 @@ const UNIX_SOURCE = encodeV2(
   [],
   false,
 );
+const NOTHING = new Uint8Array(0);
 const FROM_HERE: ProxyInConfig = { from: '127.0.0.0/8' };
 
 interface Rig {
@@ -302,7 +303,63 @@ function describeWrong(engine: EngineName): void {
   });
 }
 
+/** A header of version 1 that names this client. */
+const naming = (address: string): Buffer => {
+  const client: ConnectionEnd = { kind: 'tcp', address, port: 50_123, family: 4 };
+  return Buffer.from(encodeV1([client, ENDS[1]]));
+};
+
+function describeNamedClients(engine: EngineName): void {
+  test('holds the client that a header names to the access rules of the listener and the route', async t => {
+    const backend = await startBackend(t);
+    const listen = [
+      {
+        address: '127.0.0.1:0',
+        proxyProtocol: FROM_HERE,
+        clients: { deny: ['192.0.2.0/24', '127.0.0.0/8'] },
+      },
+    ];
+    const clients = { deny: '203.0.113.0/24' };
+    const routes = [{ match: NAME, backend: backend.address, clients }];
+    const proxy = await startProxy(t, { engine, listen, routes });
+    const rig = { proxy, backend, connect: () => connectRaw(t, proxy.port) };
+    const denied = { endReason: 'denied', detail: 'client network' };
+    await expectRefusal(rig, Buffer.concat([naming('192.0.2.7'), HELLO]), denied);
+    await expectRefusal(rig, Buffer.concat([naming('203.0.113.7'), HELLO]), denied);
+    const client = await rig.connect();
+    client.write(Buffer.concat([naming('198.51.100.7'), HELLO]));
+    await expectRelay(rig, client);
+  });
+
+  test('counts the connections of each client that headers name by itself, from the hello on', async t => {
+    const limits = { connectionsPerClient: 1 };
+    const backend = await startBackend(t);
+    const listen = [{ address: '127.0.0.1:0', proxyProtocol: FROM_HERE }];
+    const routes = [{ name: 'it', match: NAME, backend: backend.address, limits }];
+    const proxy = await startProxy(t, { engine, listen, routes, limits: { pendingHellosPerClient: 1 } });
+    const connect = async (address: string, rest: Uint8Array): Promise<Socket> => {
+      const client = await connectRaw(t, proxy.port);
+      client.write(Buffer.concat([naming(address), rest]));
+      return client;
+    };
+    for (const address of ['192.0.2.7', '192.0.2.8']) {
+      await connect(address, HELLO);
+      await readBytes(await backend.next(), HELLO.length);
+    }
+    assert.equal(proxy.ended.length, 0);
+    await connect('192.0.2.7', HELLO);
+    assert.equal((await proxy.nextEnd()).detail, 'connections per client of route it');
+
+    await connect('192.0.2.9', NOTHING);
+    await connect('192.0.2.9', NOTHING);
+    assert.equal((await proxy.nextEnd()).detail, 'pending hellos per client');
+    await connect('192.0.2.10', HELLO);
+    await readBytes(await backend.next(), HELLO.length);
+  });
+}
+
 export function describeProxyIn(engine: EngineName): void {
+  describeNamedClients(engine);
   describeBelieved(engine);
   describeDistrusted(engine);
   describeWrong(engine);

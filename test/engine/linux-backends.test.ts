@@ -1,0 +1,3 @@
+import { describeBackends } from './conformance.ts';
+
+describeBackends('linux');
