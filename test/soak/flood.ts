@@ -1,6 +1,6 @@
 /**
  * A flood of silent connections from one address, and what other clients feel of it: `SNIWAY_FLOOD=10000 node
- * dist/test/soak/flood.js` (needs `ulimit -n` above twice that). Prints one line for each engine.
+ * dist/test/soak/flood.js` (needs `ulimit -n` above that). Prints one line for each engine.
  */
 import { runFlood } from './run-flood.ts';
 

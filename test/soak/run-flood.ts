@@ -1,9 +1,10 @@
-/** The proxy in a process of its own, silent connections from 127.0.0.2, and honest clients from 127.0.0.1. */
+/** Honest clients at 127.0.0.1, and a flood of silent connections from 127.0.0.2; proxy and flooder are other processes. */
+import { fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
-import { fork } from 'node:child_process';
+import type { AddressInfo } from 'node:net';
 import { PENDING_HELLOS_PER_CLIENT } from '../../src/limits.ts';
 import { buildClientHello } from '../support/hello-builder.ts';
 
@@ -14,17 +15,15 @@ export interface FloodResult {
   readonly held: number;
   /** Milliseconds from connect to the backend's first byte, median and 99th percentile. */
   readonly quietMs: readonly [number, number];
-  /** While the silent ones arrive; the one who floods is in the same process as the honest ones. */
+  /** While the silent ones arrive. */
   readonly floodMs: readonly [number, number];
   /** Once they all have come. */
   readonly heldMs: readonly [number, number];
-  /** Resident memory of the proxy before, during and after, in MiB. */
-  readonly memoryMiB: readonly [number, number, number];
+  /** Resident memory of the proxy in MiB: before, during and after each of two floods. */
+  readonly memoryMiB: readonly number[];
 }
 
 const NAME = 'honest.example.com';
-const FLOODER = '127.0.0.2';
-const IN_FLIGHT = 100;
 const SETTLE_MS = 10_000;
 
 export async function runFlood(
@@ -37,49 +36,61 @@ export async function runFlood(
   });
   backend.listen(0, '127.0.0.1');
   await once(backend, 'listening');
-  const proxy = fork(new URL('flood-proxy.js', import.meta.url), [
-    engine,
-    String((backend.address() as AddressInfo).port),
-  ]);
+  const { port: backendPort } = backend.address() as AddressInfo;
+  const proxy = startProgram('flood-proxy.js', [engine, String(backendPort)]);
   const [port] = (await once(proxy, 'message')) as [number];
-  const memory = (): number => residentMiB(proxy.pid!);
-  const flood = new Set<Socket>();
+  const memoryMiB: number[] = [];
+  const noteMemory = (): void => void memoryMiB.push(residentMiB(proxy.pid!));
   try {
     await probe(port, probes);
     const quietMs = await probe(port, probes);
-    const before = memory();
-    let opened = 0;
-    const open = async (): Promise<void> => {
-      while (opened++ < size) await openSilent(port, flood);
-    };
-    const flooding = Promise.all(Array.from({ length: IN_FLIGHT }, open));
-    const floodMs = await probe(port, probes);
-    await flooding;
-    // The kernel may hold silent clients back for a second before the proxy sees them.
-    const untilMs = performance.now() + SETTLE_MS;
-    while (flood.size > PENDING_HELLOS_PER_CLIENT && performance.now() < untilMs) await probe(port, 10);
-    const held = flood.size;
-    const during = memory();
-    const heldMs = await probe(port, probes);
-    for (const socket of flood) socket.destroy();
-    await probe(port, probes);
-    const memoryMiB = [before, during, memory()] as const;
-    return { engine, connections: size, held, quietMs, floodMs, heldMs, memoryMiB };
+    noteMemory();
+    const first = await flood(port, { size, probes, noteMemory });
+    await flood(port, { size, probes, noteMemory });
+    return { engine, connections: size, quietMs, ...first, memoryMiB };
   } finally {
-    for (const socket of flood) socket.destroy();
     proxy.kill();
     await once(proxy, 'exit');
     backend.close();
   }
 }
 
-async function openSilent(port: number, flood: Set<Socket>): Promise<void> {
-  const socket = connect({ port, host: '127.0.0.1', localAddress: FLOODER });
-  socket.on('error', () => undefined);
-  socket.once('end', () => socket.destroy());
-  socket.once('close', () => flood.delete(socket));
-  await once(socket, 'connect').catch(() => undefined);
-  if (!socket.destroyed) flood.add(socket.resume());
+interface Flooding {
+  readonly size: number;
+  readonly probes: number;
+  readonly noteMemory: () => void;
+}
+
+/** One flood from its beginning to its end. */
+async function flood(port: number, { size, probes, noteMemory }: Flooding) {
+  const flooder = startProgram('flood-source.js', [String(port), String(size)]);
+  const ask = async (): Promise<number> => {
+    const [{ held }] = (await once(flooder, 'message')) as [{ held: number }];
+    return held;
+  };
+  try {
+    const opened = ask();
+    const floodMs = await probe(port, probes);
+    let held = await opened;
+    // The kernel may hold silent clients back for a second before the proxy sees them.
+    const untilMs = performance.now() + SETTLE_MS;
+    while (held > PENDING_HELLOS_PER_CLIENT && performance.now() < untilMs) {
+      await probe(port, 10);
+      flooder.send('held');
+      held = await ask();
+    }
+    noteMemory();
+    return { floodMs, held, heldMs: await probe(port, probes) };
+  } finally {
+    flooder.disconnect();
+    await once(flooder, 'exit');
+    await probe(port, probes);
+    noteMemory();
+  }
+}
+
+function startProgram(name: string, parameters: readonly string[]): ChildProcess {
+  return fork(new URL(name, import.meta.url), parameters);
 }
 
 /** One client after the other; the median and the 99th percentile of their times. */
