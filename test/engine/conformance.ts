@@ -4,6 +4,7 @@
  */
 import { describe } from 'node:test';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
+import { describeHealth } from './conformance/health.ts';
 import { describeHello } from './conformance/hello.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
 import { describePools } from './conformance/pools.ts';
@@ -21,6 +22,7 @@ export function describeEngine(engine: EngineName): void {
     describeNames(engine);
     describeRelay(engine);
     describePools(engine);
+    describeHealth(engine);
     describeVanishing(engine);
     describeLifecycle(engine);
     describeFaults(engine);
