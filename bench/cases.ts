@@ -80,5 +80,12 @@ export const CASES: readonly Case[] = [
     metrics: [gigabytesPerSecond, cpuPerGigabyte],
   },
   { name: 'round-trip', settings: { flows: 1, held: 0 }, fresh: false, metrics: [p50, p99] },
+  // One client that types while four others download.
+  {
+    name: 'beside-bulk',
+    settings: { flows: 4, held: 0 },
+    fresh: false,
+    metrics: [p50, p99, gigabytesPerSecond],
+  },
   { name: 'idle', settings: { flows: 0, held: HELD }, fresh: true, metrics: [bytesPerHeld] },
 ];

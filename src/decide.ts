@@ -13,11 +13,14 @@ import type { NameResolver } from './backends/names.ts';
 import type { PlainBackend } from './backends/plain-pool.ts';
 import { knownCandidates, literalEndpoint, portOf } from './backends/pool.ts';
 import type { PoolFacts } from './backends/pool.ts';
+import { takePlaces } from './limiting/limiter.ts';
+import type { LimitScope } from './limiting/limiter.ts';
 import type { Live } from './live.ts';
 import type { Policies, Snapshot, SnapshotRoute } from './snapshot.ts';
 import type {
   Answer,
   Candidate,
+  Client,
   ProxyOut,
   Refusal,
   RejectVerdict,
@@ -69,7 +72,8 @@ export interface SettleContext {
 }
 
 /** Decides at once whatever can be decided without a look-up. */
-export function decide(hello: HelloFacts, client: PeerAddress, { snapshot, live }: Decider): Decision {
+export function decide(hello: HelloFacts, client: Client, decider: Decider): Decision {
+  const { snapshot, live } = decider;
   const name = hello.serverName;
   if (name === null) return reject('no-sni', snapshot.policies.noSni);
   const index = snapshot.table.match(name, hello);
@@ -84,7 +88,8 @@ export function decide(hello: HelloFacts, client: PeerAddress, { snapshot, live 
       detail: null,
     };
   }
-  return route.verdict ?? choose(route, name, { client, live });
+  const refusal = admitToRoute(route, { name, client }, decider);
+  return refusal ?? route.verdict ?? choose(route, name, { client: client.peer, live });
 }
 
 /**
@@ -137,7 +142,9 @@ function resolveFailure(error: unknown, route: string, policies: Policies): Reje
 export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdict {
   switch (refusal.kind) {
     case 'hello-timeout':
-      return reject('hello-timeout', policies.helloTimeout);
+      return reject('hello-timeout', policies.helloTimeout, refusal.isSlow ? 'too slow' : null);
+    case 'limit':
+      return reject('limit', policies.limit, refusal.detail);
     case 'dial-failed':
       return {
         kind: 'reject',
@@ -155,6 +162,31 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
       return reject(tooLarge ? 'hello-too-large' : 'hello-malformed', answer, code);
     }
   }
+}
+
+/** Called for each client before anything of it is read: a verdict if its network may not use the listener, or null. */
+export function admit({ peer, listener }: Client, { listeners, policies }: Snapshot): RejectVerdict | null {
+  const rules = listeners[listener]?.rules ?? null;
+  return rules === null || rules.admits(peer) ? null : reject('denied', policies.denied, 'client network');
+}
+
+/** A place within every limit that holds for the connection; a verdict if there is none, or no right to one. */
+function admitToRoute(
+  route: SnapshotRoute,
+  { name, client }: { name: string; client: Client },
+  { snapshot, live }: Decider,
+): RejectVerdict | null {
+  const { policies, listeners } = snapshot;
+  if (route.rules !== null && !route.rules.admits(client.peer)) {
+    return { ...reject('denied', policies.denied, 'client network'), route: route.name };
+  }
+  const listener = listeners[client.listener]?.scope ?? null;
+  if (route.scope === null && listener === null && snapshot.scope === null) return null;
+  const scopes = [route.scope, listener, snapshot.scope].filter((one): one is LimitScope => one !== null);
+  const taken = takePlaces(live.limits, scopes, { peer: client.peer, serverName: name });
+  if (!taken.ok) return { ...reject('limit', policies.limit, taken.limit), route: route.name };
+  client.ticket = taken.ticket;
+  return null;
 }
 
 interface Choice {

@@ -244,3 +244,38 @@ export const LOG_FLUSH_TIMEOUT_MS = 2_000;
 export const CONSOLE_FLUSH_TIMEOUT_MS = 1_000;
 /** Milliseconds the list of this machine's own addresses is trusted before it is read again. */
 export const OWN_ADDRESSES_TTL_MS = 5_000;
+
+/**
+ * Clients and names that limits are counted for at once. Beyond it those are forgotten that have no connection, and
+ * then newcomers are not counted: filling the table must not lock anybody out.
+ */
+export const LIMIT_KEYS_MAX = 65_536;
+/** Attempts at a lock of the limit table before the thread sleeps: it is held for less than a microsecond. */
+export const LIMIT_LOCK_SPINS = 1_000;
+/** Milliseconds of one such sleep: whoever holds the lock was put aside by the kernel. */
+export const LIMIT_LOCK_SLEEP_MS = 0.1;
+/** Milliseconds after which a lock counts as that of a dead thread. */
+export const LIMIT_LOCK_STEAL_MS = 2_000;
+/** Bytes of bandwidth worth waiting for: fewer would make many small pieces of a paced stream. */
+export const PACE_BYTES_MIN = 16 * 1024;
+/** Connections that a limit can be set to; more than there are descriptors. */
+export const CONNECTIONS_MAX = 10_000_000;
+/** Connections or bytes per second that a rate can be set to: what is counted stays exact below it. */
+export const RATE_PER_SECOND_MAX = 1e12;
+/** Bytes that a paced stream may always move at once: one receive. */
+export const BANDWIDTH_BURST_MIN = 64 * 1024;
+/**
+ * Connections whose hello has not come yet, shared out among the workers; the oldest of whoever has most give way to
+ * newcomers beyond that. A hello takes a round trip, so that this is thousands of new clients a second.
+ */
+export const PENDING_HELLOS = 8_192;
+/** The same of one client address (IPv6: /64), many people behind one address included. */
+export const PENDING_HELLOS_PER_CLIENT = 512;
+/** The oldest pending connections that are compared to find whoever has most. */
+export const PENDING_CANDIDATES_MAX = 16;
+/** Bytes per second that a hello needs after the grace time: it bounds drips where `timeouts.hello` is long. */
+export const HELLO_PACE_BYTES_PER_S = 64;
+/** Milliseconds in which no pace is asked for: a first segment that is lost twice comes after three seconds. */
+export const HELLO_PACE_GRACE_MS = 4_000;
+/** The part of a lifetime that chance may take off, so that relays begun together do not end together. */
+export const LIFETIME_JITTER = 0.1;

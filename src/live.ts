@@ -7,30 +7,45 @@ export type { PublishedAddresses } from './backends/address-book.ts';
 import { BackendLedger, createLedgerMemory } from './backends/backend-ledger.ts';
 import type { TrackedBackend } from './backends/backend-ledger.ts';
 import type { KeptBackend } from './backends/backend-keeper.ts';
+import { LIMIT_KEYS_MAX } from './limits.ts';
+import { LimitTable, createSharedLimitTable } from './limiting/limit-table.ts';
+import type { SharedLimitTable } from './limiting/limit-table.ts';
+import { sharedNowMs } from './limiting/shared-clock.ts';
+import { numberScopes } from './snapshot.ts';
 import type { PlainConfig } from './snapshot.ts';
 
 /** Memory shared by all threads of one proxy; can be sent to a worker as it is. */
 export interface SharedMemory {
   readonly backends: SharedArrayBuffer;
+  readonly limits: SharedLimitTable;
 }
 
 export interface Live {
   readonly ledger: BackendLedger;
   readonly addresses: AddressBook;
+  readonly limits: LimitTable;
   /** Milliseconds of a monotonic clock that is the same in all threads. */
   readonly nowMs: () => number;
 }
 
 /** Made once by the main thread; `workers` as in the engine's settings. */
 export function createSharedMemory(plain: PlainConfig, workers: number): SharedMemory {
-  return { backends: createLedgerMemory(trackedBackends(plain).length, workers) };
+  return {
+    backends: createLedgerMemory(trackedBackends(plain).length, workers),
+    limits: createSharedLimitTable({
+      slots: LIMIT_KEYS_MAX,
+      fixed: numberScopes(plain).count,
+      owners: workers,
+    }),
+  };
 }
 
 /** One thread's view: `worker` is its index, 0 for an engine that runs on the main thread. */
 export function openLive(plain: PlainConfig, shared: SharedMemory, worker: number): Live {
   const backends = trackedBackends(plain);
   const ledger = new BackendLedger({ memory: shared.backends, backends, worker, nowMs: sharedNowMs });
-  return { ledger, addresses: new AddressBook(), nowMs: sharedNowMs };
+  const limits = new LimitTable(shared.limits, worker);
+  return { ledger, addresses: new AddressBook(), limits, nowMs: sharedNowMs };
 }
 
 /** All backends, in the order of the configuration. */
@@ -46,11 +61,4 @@ export function listBackends({ routes }: PlainConfig): readonly KeptBackend[] {
 function trackedBackends(plain: PlainConfig): readonly TrackedBackend[] {
   const tracked = listBackends(plain).filter(backend => backend.plain.id >= 0);
   return tracked.map(({ plain: backend, pool }) => ({ plain: backend, ejection: pool.ejection }));
-}
-
-/** `performance.now()` counts from the start of its thread; both it and hrtime read CLOCK_MONOTONIC. */
-const threadStartMs = Number(process.hrtime.bigint()) / 1e6 - performance.now();
-
-function sharedNowMs(): number {
-  return threadStartMs + performance.now();
 }

@@ -7,18 +7,26 @@ import { literalEndpoint } from './backends/pool.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
-import { decide, decideRefusal, settle } from './decide.ts';
+import { admit, decide, decideRefusal, settle } from './decide.ts';
 import type { Decider, NameQuestion, SettleContext } from './decide.ts';
 import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
 import { ConfigError, SniwayError, describeProblem } from './errors.ts';
 import type { ConfigProblem } from './errors.ts';
-import type { BackendChange, BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './events.ts';
+import type {
+  BackendChange,
+  BackendState,
+  BoundAddress,
+  ConnectionEnded,
+  ConnectionOpened,
+  Notice,
+} from './events.ts';
 import { DURATION_MS_MAX } from './limits.ts';
 import { createSharedMemory, listBackends, openLive } from './live.ts';
+import { PendingCounts } from './limiting/pending-counts.ts';
 import { createSnapshot } from './snapshot.ts';
-import type { BackendOutcome } from './verdict.ts';
+import type { BackendOutcome, Client } from './verdict.ts';
 
 /**
  * Events of a proxy with their arguments. An exception in a listener, or a rejection of an asynchronous one, is
@@ -54,6 +62,10 @@ export interface SniProxy extends EventEmitter<ProxyEvents> {
   readonly addresses: readonly BoundAddress[];
   /** Connections that are open now. */
   readonly connectionCount: number;
+  /**
+   * How backends are doing now: those of routes with several, and those with a connection limit or health checks.
+   */
+  readonly backends: readonly BackendState[];
   /** Which engine moves the bytes, and why that one. */
   readonly engine: { readonly name: 'portable' | 'linux'; readonly why: string };
   /**
@@ -86,6 +98,7 @@ export function createCheckedProxy(config: CheckedConfig): SniProxy {
 }
 
 class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, EngineHost {
+  readonly pending: PendingCounts;
   readonly #config: CheckedConfig;
   readonly #warnings: readonly ConfigProblem[];
   readonly #decider: Decider;
@@ -104,6 +117,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     this.#warnings = warnings;
     const shared = createSharedMemory(config, config.workers);
     this.#decider = { snapshot: createSnapshot(config), live: openLive(config, shared, 0) };
+    this.pending = new PendingCounts(this.#decider.live.limits, config.pending.perClient);
     this.#selected = selectEngine(config.engine);
     this.#guard = createAddressGuard({ ...config, ownListeners: () => this.#addresses });
     const { ledger, addresses, nowMs } = this.#decider.live;
@@ -139,6 +153,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   get connectionCount(): number {
     return this.#engine.connectionCount;
+  }
+
+  get backends(): readonly BackendState[] {
+    return this.#keeper.states();
   }
 
   get engine(): { readonly name: 'portable' | 'linux'; readonly why: string } {
@@ -189,6 +207,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   // What the engine asks and tells.
 
+  admit(client: Client): ReturnType<EngineHost['admit']> {
+    return admit(client, this.#decider.snapshot);
+  }
+
   decide(...[hello, client]: Parameters<EngineHost['decide']>): ReturnType<EngineHost['decide']> {
     const decision = decide(hello, client, this.#decider);
     return decision.kind === 'resolve' ? this.settle(decision) : decision;
@@ -216,6 +238,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   workerDied(worker: number): void {
     this.#decider.live.ledger.giveBack(worker);
+    this.#decider.live.limits.forgetOwner(worker);
   }
 
   get interest(): RecordInterest {

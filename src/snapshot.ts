@@ -6,9 +6,14 @@ import { candidatesOf } from './backends/candidates.ts';
 import type { PlainPool } from './backends/plain-pool.ts';
 import { Pool, literalEndpoint } from './backends/pool.ts';
 import { SniwayError } from './errors.ts';
+import type { PlainClients } from './limiting/access-rules.ts';
+import { createAccessRules } from './limiting/access-rules.ts';
+import type { AccessRules } from './limiting/access-rules.ts';
+import type { LimitScope, PlainLimits } from './limiting/limiter.ts';
+import { FIRST_SCOPE_SLOT, PROXY_SLOT } from './limiting/limiter.ts';
 import { createRouteTable } from './routing/route-table.ts';
 import type { RouteTable } from './routing/route-table.ts';
-import type { Answer, Endpoint, RelayOptions, RelayVerdict } from './verdict.ts';
+import type { Answer, Endpoint, RelayOptions, RelaySpans, RelayVerdict } from './verdict.ts';
 
 /** What one route does with the connections it matches. */
 export type RouteAction =
@@ -22,6 +27,31 @@ export interface PlainRoute {
   /** The route matches only clients that offer one of these; empty means every client. */
   readonly alpn: readonly string[];
   readonly action: RouteAction;
+  /** Null if every client may use it. */
+  readonly clients: PlainClients | null;
+  /** Null if nothing is limited. */
+  readonly limits: PlainLimits | null;
+  readonly spans: RelaySpans;
+}
+
+/** What a listener adds to its address. */
+export interface PlainListener {
+  readonly clients: PlainClients | null;
+  readonly limits: PlainLimits | null;
+}
+
+/** The least pace of a hello, beside its deadline. */
+export interface HelloPace {
+  /** Milliseconds from accept in which no pace is asked for. */
+  readonly graceMs: number;
+  readonly bytesPerSecond: number;
+}
+
+/** Connections whose hello has not come yet. */
+export interface PendingLimits {
+  readonly all: number;
+  readonly perClient: number;
+  readonly pace: HelloPace | null;
 }
 
 /** `parser`: the alert that fits the fault. */
@@ -35,11 +65,18 @@ export interface Policies {
   readonly notTls: Answer;
   readonly helloTimeout: Answer;
   readonly dialFailed: Answer;
+  readonly limit: Answer;
+  readonly denied: Answer;
 }
 
 export interface PlainConfig {
   readonly routes: readonly PlainRoute[];
   readonly policies: Policies;
+  /** In the order of the listeners. */
+  readonly listeners: readonly PlainListener[];
+  /** What all connections together may take; null if nothing is limited. */
+  readonly limits: PlainLimits | null;
+  readonly pending: PendingLimits;
   /** Networks in CIDR form that the guard lets through although it refuses them by default. */
   readonly allowNets: readonly string[];
   /** Networks in CIDR form that the guard refuses in any case. */
@@ -55,6 +92,14 @@ export interface SnapshotRoute {
   /** Where a route relays; it remembers whose turn it is, and nothing else of it changes. */
   readonly pool: Pool | null;
   readonly options: RelayOptions;
+  readonly rules: AccessRules | null;
+  readonly scope: LimitScope | null;
+}
+
+/** A listener as decisions see it. */
+export interface SnapshotListener {
+  readonly rules: AccessRules | null;
+  readonly scope: LimitScope | null;
 }
 
 /** Immutable; replaced as a whole, never changed. */
@@ -62,6 +107,10 @@ export interface Snapshot {
   readonly routes: readonly SnapshotRoute[];
   readonly policies: Policies;
   readonly table: RouteTable;
+  readonly listeners: readonly SnapshotListener[];
+  /** Limits of the whole proxy. */
+  readonly scope: LimitScope | null;
+  readonly pending: PendingLimits;
 }
 
 /**
@@ -72,19 +121,49 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
   const { table, problems } = createRouteTable(plain.routes);
   const fault = problems.find(problem => problem.severity === 'error');
   if (fault !== undefined) throw new SniwayError('ERR_INVARIANT', `unchecked routes: ${fault.message}`);
-  return { routes: plain.routes.map(createRoute), policies: plain.policies, table };
+  const scopes = numberScopes(plain);
+  return {
+    routes: plain.routes.map((route, index) => createRoute(route, scopes.routes[index] ?? null)),
+    policies: plain.policies,
+    table,
+    listeners: plain.listeners.map(({ clients }, index) => ({
+      rules: clients === null ? null : createAccessRules(clients),
+      scope: scopes.listeners[index] ?? null,
+    })),
+    scope: scopes.proxy,
+    pending: plain.pending,
+  };
 }
 
-function createRoute({ name, action }: PlainRoute): SnapshotRoute {
-  if (action.kind === 'reject') return { name, action, verdict: null, pool: null, options: { retry: false } };
+/** Where limits hold, each with its slot: the same in every thread. */
+export function numberScopes({ routes, listeners, limits }: PlainConfig) {
+  let next = FIRST_SCOPE_SLOT;
+  const scopeOf = (title: string, given: PlainLimits | null): LimitScope | null =>
+    given === null ? null : { slot: next++, title, limits: given };
+  return {
+    proxy: limits === null ? null : { slot: PROXY_SLOT, title: 'the proxy', limits },
+    listeners: listeners.map((listener, index) => scopeOf(`listener ${index + 1}`, listener.limits)),
+    routes: routes.map(route => scopeOf(`route ${route.name}`, route.limits)),
+    /** Slots in use, from 0 on. */
+    count: next,
+  };
+}
+
+function createRoute(plain: PlainRoute, scope: LimitScope | null): SnapshotRoute {
+  const { name, action, clients, spans } = plain;
+  const rules = clients === null ? null : createAccessRules(clients);
+  const common = { name, action, rules, scope };
+  if (action.kind === 'reject') {
+    return { ...common, verdict: null, pool: null, options: { retry: false, ...spans } };
+  }
   const { backends, retry } = action.pool;
-  const options = { retry: retry > 0 && backends.length > 1 };
+  const options = { retry: retry > 0 && backends.length > 1, ...spans };
   const endpoint = fixedEndpoint(action.pool);
   const verdict: RelayVerdict | null =
     endpoint === null
       ? null
       : { kind: 'relay', route: name, candidates: candidatesOf(backends[0]!, [endpoint]), options };
-  return { name, action, verdict, pool: verdict === null ? new Pool(action.pool) : null, options };
+  return { ...common, verdict, pool: verdict === null ? new Pool(action.pool) : null, options };
 }
 
 /** The address of a pool that has only this one, whatever happens. */

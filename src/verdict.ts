@@ -1,6 +1,7 @@
 /** What is decided about a connection: where it goes, or what its client gets to see instead. */
 import type { EndReason } from './events.ts';
 import type { HelloInvalid } from './wire/hello-reader.ts';
+import type { PeerAddress } from './wire/peer-address.ts';
 
 /** A socket address to dial: never a name, so that what was checked is what is connected. */
 export type Endpoint =
@@ -28,8 +29,41 @@ export interface Candidate {
   readonly delayMs: number;
 }
 
+/** How long relays may last; 0 for ever. */
+export interface RelaySpans {
+  /** Without a byte in either direction. */
+  readonly idleMs: number;
+  /** The same once one side has ended. */
+  readonly halfCloseMs: number;
+  readonly lifetimeMs: number;
+}
+
+/** The places that a connection holds within its limits. */
+export interface Ticket {
+  /** Gives them back. Called once the connection has ended; further calls do nothing. */
+  release(): void;
+  /** Whether the bytes of its relay have to be reserved. */
+  readonly isPaced: boolean;
+  /**
+   * How many of these bytes may be moved now: those that are not moved after all are refunded at once. 0: none, and
+   * `waitMs` says when to ask again.
+   */
+  reserve(bytes: number): number;
+  refund(bytes: number): void;
+  waitMs(): number;
+}
+
+/** The client of one connection, as decisions see it. */
+export interface Client {
+  readonly peer: PeerAddress;
+  /** Index of the listener that accepted it. */
+  readonly listener: number;
+  /** Put here by a decision to relay; the connection's owner releases it, whatever becomes of the connection. */
+  ticket: Ticket | null;
+}
+
 /** How a relay is carried out. */
-export interface RelayOptions {
+export interface RelayOptions extends RelaySpans {
   /**
    * The client's bytes are kept until the backend's first one: a backend that goes before it is replaced by the next
    * candidate.
@@ -64,7 +98,10 @@ export type Verdict = RelayVerdict | RejectVerdict;
 /** Why a connection is refused without a decision on its name. */
 export type Refusal =
   | { readonly kind: 'invalid-hello'; readonly invalid: HelloInvalid; readonly protocol: string | null }
-  | { readonly kind: 'hello-timeout' }
+  /** `isSlow`: within the deadline, but below the pace. */
+  | { readonly kind: 'hello-timeout'; readonly isSlow: boolean }
+  /** Too many connections whose hello has not come. */
+  | { readonly kind: 'limit'; readonly detail: string }
   | {
       readonly kind: 'dial-failed';
       readonly endReason: EndReason;

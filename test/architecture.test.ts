@@ -13,12 +13,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   wire: ['base'],
   verdict: ['base', 'wire'],
   routing: ['base', 'wire'],
+  limiting: ['base', 'wire'],
   backends: ['base', 'wire', 'verdict'],
-  decide: ['base', 'wire', 'verdict', 'routing', 'backends'],
+  decide: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting'],
   engine: ['base', 'wire', 'verdict', 'decide types'],
-  config: ['base', 'wire', 'verdict', 'routing', 'backends', 'decide', 'engine'],
+  config: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine'],
   observability: ['base', 'wire'],
-  proxy: ['base', 'wire', 'verdict', 'routing', 'backends', 'decide', 'engine', 'config'],
+  proxy: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine', 'config'],
   index: ['base', 'wire', 'verdict', 'routing', 'config', 'proxy'],
   cli: [
     'base',
@@ -86,7 +87,7 @@ function isAllowed({ from, to, typeOnly }: Import): boolean {
   const allowed = MAY_IMPORT[unit] ?? [];
   if (allowed.includes(target)) return true;
   if (allowed.includes(`${target} types`) && typeOnly) return true;
-  return WORKER_ROOTS.has(from) && target === 'decide';
+  return WORKER_ROOTS.has(from) && (target === 'decide' || target === 'limiting');
 }
 
 test('every import in src/ is allowed by the table', () => {

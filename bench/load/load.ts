@@ -14,7 +14,8 @@ import { COUNT_BYTES, PING_BYTES, helloFor } from './wire.ts';
 import type { Mode } from './wire.ts';
 import * as C from '../../src/engine/linux/syscalls/constants.ts';
 
-export type LoadName = 'connections' | 'crowded' | 'download' | 'upload' | 'round-trip' | 'idle';
+export type LoadName =
+  'connections' | 'crowded' | 'download' | 'upload' | 'round-trip' | 'beside-bulk' | 'idle';
 
 export interface LoadSettings {
   readonly load: LoadName;
@@ -121,6 +122,12 @@ function uploadedBytes(): number {
   return count;
 }
 
+function startPings(count: number): void {
+  const context = contextFor('echo');
+  const ping = reactor.constant(Buffer.alloc(PING_BYTES, 'p'));
+  for (let index = 0; index < count; index++) new flows.PingFlow(context, ping, latencies).start();
+}
+
 function startFlows(): void {
   const count = settings.flows;
   const many = (create: () => { start(): void }): void => {
@@ -137,15 +144,18 @@ function startFlows(): void {
       const flags = flows.bulkSinkFlags(settings.copy);
       return many(() => new flows.DownloadFlow(context, flags));
     }
+    case 'beside-bulk': {
+      startPings(1);
+      const context = contextFor('download');
+      const flags = flows.bulkSinkFlags(settings.copy);
+      return many(() => new flows.DownloadFlow(context, flags));
+    }
     case 'upload': {
       const context = contextFor('upload');
       return many(() => new flows.UploadFlow(context));
     }
-    case 'round-trip': {
-      const context = contextFor('echo');
-      const ping = reactor.constant(Buffer.alloc(PING_BYTES, 'p'));
-      return many(() => new flows.PingFlow(context, ping, latencies));
-    }
+    case 'round-trip':
+      return startPings(count);
     case 'idle':
       return undefined;
   }

@@ -2,29 +2,28 @@
 import { isIPv6 } from 'node:net';
 import { createAddressGuard } from '../backends/address-guard.ts';
 import type { AddressGuard } from '../backends/address-guard.ts';
-import { formatBackend, lookUpName } from '../backends/backend-address.ts';
+import { lookUpName } from '../backends/backend-address.ts';
 import { AddressCache } from '../backends/address-cache.ts';
 import { portOf } from '../backends/pool.ts';
 import { dialOrder } from '../backends/dial-order.ts';
 import type { CachedAddresses, NameResolver } from '../backends/names.ts';
 import type { CheckedConfig } from '../config/check-config.ts';
 import { escapeControls, quote } from '../config/plain-text.ts';
+import { describePool } from './explain-pool.ts';
+import type { Line } from './explain-pool.ts';
 import { decide, settle } from '../decide.ts';
-import type { Decider, HelloFacts } from '../decide.ts';
+import type { AskedBackend, Decider, HelloFacts } from '../decide.ts';
 import { createSharedMemory, openLive } from '../live.ts';
 import type { RouteCandidate } from '../routing/route-table.ts';
 import { createSnapshot } from '../snapshot.ts';
 import type { Snapshot } from '../snapshot.ts';
-import type { Answer, Endpoint, Verdict } from '../verdict.ts';
+import type { Client, Answer, Endpoint, Verdict } from '../verdict.ts';
 import { parseConfigName, parseServerName } from '../wire/host-name.ts';
 import { UNIX_PEER } from '../wire/peer-address.ts';
 import { alertName } from '../wire/tls-alert.ts';
 import type { ConfigFlags } from './config-flags.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { loadCommandConfig } from './load-config.ts';
-
-/** A word and what is told about it; a line that goes on with the one before has no word. */
-type Line = readonly [word: string, text: string];
 
 /** Nothing is opened, so a configuration without a listener can be explained too. */
 const LISTEN_DEFAULT = '127.0.0.1:0';
@@ -101,30 +100,34 @@ function describeOutcome({ outcome }: RouteCandidate): string {
     : 'comes after the one that takes it';
 }
 
+/** A client that no network and no limit keeps out: what is explained holds for those who are let in. */
+const ANYBODY: Client = { peer: UNIX_PEER, listener: -1, ticket: null };
+
+function withoutLimits(snapshot: Snapshot): Snapshot {
+  const routes = snapshot.routes.map(route => ({ ...route, rules: null, scope: null }));
+  return { ...snapshot, routes, scope: null };
+}
+
 interface Explained extends Decider {
   readonly config: CheckedConfig;
 }
 
 async function describeDecision(hello: HelloFacts, { config, snapshot, live }: Explained): Promise<Line[]> {
-  const decision = decide(hello, UNIX_PEER, { snapshot, live });
+  const decision = decide(hello, ANYBODY, { snapshot: withoutLimits(snapshot), live });
   const action = snapshot.routes.find(({ name }) => 'route' in decision && name === decision.route)?.action;
-  const backend: Line[] =
-    action?.kind === 'relay'
-      ? action.pool.backends.map(entry => ['backend', escapeControls(formatBackend(entry.backend))])
-      : [];
-  if (decision.kind !== 'resolve') return [...backend, ...describeVerdict(decision)];
+  const pool = action?.kind === 'relay' ? describePool(action.pool) : [];
+  if (decision.kind !== 'resolve') return [...pool, ...describeVerdict(decision)];
   const guard = createAddressGuard({ ...config, ownListeners: () => ownListeners(config) });
   const cache = new AddressCache(config.resolver);
   const recorder = recordAddresses(cache);
   const { policies, dialTimeoutMs: timeoutMs } = config;
   const verdict = await settle(decision, { resolver: recorder.resolver, guard, policies, timeoutMs });
+  const lookUps = decision.backends.flatMap((asked): Line[] => {
+    const found = recorder.found(lookUpName(asked.target) ?? '');
+    return found === null ? [] : describeLookUp(asked, found, guard);
+  });
   cache.close();
-  const asked = decision.backends[0]!;
-  const host = lookUpName(asked.target);
-  const port = portOf(asked.target);
-  const addresses = describeAddresses(recorder.found(), { port, fromClient: asked.fromClient }, guard);
-  const lookUp: Line[] = host === null ? [] : [['look-up', escapeControls(host)], ...addresses];
-  return [...backend, ...lookUp, ...describeVerdict(verdict)];
+  return [...pool, ...lookUps, ...describeVerdict(verdict)];
 }
 
 function ownListeners({ listen }: CheckedConfig): { address: string; port: number }[] {
@@ -135,33 +138,37 @@ function ownListeners({ listen }: CheckedConfig): { address: string; port: numbe
 
 interface Recorder {
   readonly resolver: NameResolver;
-  readonly found: () => CachedAddresses;
+  /** Where a name that was looked up leads, nowhere if that failed; null if it was not. */
+  readonly found: (host: string) => CachedAddresses | null;
 }
 
 /** Keeps what was found, so that the addresses shown are those that were decided on. */
 function recordAddresses(resolver: NameResolver): Recorder {
-  let found: CachedAddresses = { targets: [] };
+  const found = new Map<string, CachedAddresses>();
   return {
-    found: () => found,
+    found: host => found.get(host) ?? null,
     resolver: {
       async resolve(name, options) {
-        found = await resolver.resolve(name, options);
-        return found;
+        found.set(name, { targets: [] });
+        const addresses = await resolver.resolve(name, options);
+        found.set(name, addresses);
+        return addresses;
       },
     },
   };
 }
 
-/** Each address that was found, with the reason if the guard refuses it. */
-function describeAddresses(
+/** The name, then each address that was found, with the reason if the guard refuses it. */
+function describeLookUp(
+  { target, fromClient }: AskedBackend,
   found: CachedAddresses,
-  { port, fromClient }: { readonly port: number; readonly fromClient: boolean },
   guard: AddressGuard,
 ): Line[] {
-  return dialOrder(found, port).map((endpoint): Line => {
+  const addresses = dialOrder(found, portOf(target)).map((endpoint): Line => {
     const refusal = guard.refusal(endpoint, fromClient);
     return ['', `${formatEndpoint(endpoint)} ${refusal === null ? 'allowed' : `refused: ${refusal}`}`];
   });
+  return [['look-up', escapeControls(lookUpName(target) ?? '')], ...addresses];
 }
 
 function describeVerdict(verdict: Verdict): Line[] {

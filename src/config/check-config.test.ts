@@ -34,6 +34,12 @@ const SAMPLE: SniwayConfig = {
   engine: 'portable',
 };
 
+/** What a route, a listener and the whole proxy say of their clients where nothing is said. */
+const ENDLESS = { idleMs: 0, halfCloseMs: 0, lifetimeMs: 0 };
+const FREE_ROUTE = { clients: null, limits: null, spans: ENDLESS };
+const FREE_LISTENER = { clients: null, limits: null };
+const PENDING = { all: 8_192, perClient: 512, pace: { graceMs: 4_000, bytesPerSecond: 64 } };
+
 const CHECKED: CheckedConfig = {
   listen: [
     { kind: 'tcp', address: '127.0.0.1', port: 8443 },
@@ -45,24 +51,28 @@ const CHECKED: CheckedConfig = {
       patterns: ['*.example.com', 'api.example.org'],
       alpn: ['acme-tls/1'],
       action: relayTo({ kind: 'ip', address: '10.0.0.5', port: 443, family: 4 }),
+      ...FREE_ROUTE,
     },
     {
       name: 'old.example.com',
       patterns: ['old.example.com'],
       alpn: [],
       action: { kind: 'reject', answer: { kind: 'alert', description: 112 } },
+      ...FREE_ROUTE,
     },
     {
       name: '**.internal.example.com',
       patterns: ['**.internal.example.com'],
       alpn: [],
       action: relayTo({ kind: 'server-name', port: 443 }),
+      ...FREE_ROUTE,
     },
     {
       name: '**.lan.example.org',
       patterns: ['**.lan.example.org'],
       alpn: [],
       action: relayTo({ kind: 'server-name', port: 8443 }),
+      ...FREE_ROUTE,
     },
   ],
   policies: {
@@ -72,7 +82,12 @@ const CHECKED: CheckedConfig = {
     notTls: { kind: 'close' },
     helloTimeout: { kind: 'close' },
     dialFailed: { kind: 'alert', description: 80 },
+    limit: { kind: 'close' },
+    denied: { kind: 'close' },
   },
+  listeners: [FREE_LISTENER, FREE_LISTENER],
+  limits: null,
+  pending: PENDING,
   allowNets: ['127.0.0.0/8'],
   denyNets: ['10.0.0.1/32'],
   helloTimeoutMs: 1_500,
@@ -121,6 +136,7 @@ test('checkConfig() fills in every default', () => {
         patterns: ['a.example.com'],
         alpn: [],
         action: relayTo({ kind: 'ip', address: '10.0.0.5', port: 443, family: 4 }),
+        ...FREE_ROUTE,
       },
     ],
     policies: {
@@ -128,6 +144,9 @@ test('checkConfig() fills in every default', () => {
       noSni: { kind: 'alert', description: 112 },
       unknownName: { kind: 'alert', description: 112 },
     },
+    listeners: [FREE_LISTENER],
+    limits: null,
+    pending: PENDING,
     allowNets: [],
     denyNets: [],
     helloTimeoutMs: 5_000,
@@ -152,11 +171,57 @@ test('checkConfig() fills in every default', () => {
 
 test('checkConfig() reads every policy, and no time to drain', () => {
   const reset = { kind: 'reset' };
-  const keys = ['noSni', 'unknownName', 'malformed', 'notTls', 'helloTimeout', 'dialFailed'];
+  const keys = [
+    'noSni',
+    'unknownName',
+    'malformed',
+    'notTls',
+    'helloTimeout',
+    'dialFailed',
+    'limit',
+    'denied',
+  ];
   const policies = Object.fromEntries(keys.map(key => [key, 'reset']));
   const config = checkConfig({ listen: 443, routes: [ROUTE], policies, timeouts: { drain: '0s' } });
   assert.deepEqual(config.policies, Object.fromEntries(keys.map(key => [key, reset])));
   assert.equal(config.drainTimeoutMs, 0);
+});
+
+test('checkConfig() reads who may connect, what they may take, and for how long', () => {
+  const config = checkConfig({
+    listen: [
+      '127.0.0.1:1',
+      { address: '127.0.0.1:2', clients: { deny: '192.0.2.1' }, limits: { rate: '5/s' } },
+    ],
+    routes: [
+      {
+        ...ROUTE,
+        clients: { allow: ['10.0.0.0/8', 'fd00::/8'], deny: [] },
+        limits: { connections: 10, ratePerClient: '30/m burst 3', bandwidthPerName: '1MB/s' },
+        timeouts: { idle: '10m', lifetime: '0s' },
+      },
+    ],
+    timeouts: { idle: '1h', halfClose: '30s', lifetime: '24h' },
+    limits: { connectionsPerClient: 7, pendingHellos: 100, pendingHellosPerClient: 5, helloPace: '0B/s' },
+    suffixes: '.lan.example.com',
+  });
+  const nothing = { connections: null, rate: null, bandwidth: null };
+  const [plain, guarded] = config.listeners;
+  assert.deepEqual(plain, FREE_LISTENER);
+  assert.deepEqual(guarded?.clients, { allow: [], deny: ['192.0.2.1/32'] });
+  assert.deepEqual(guarded?.limits?.all, { ...nothing, rate: { perSecond: 5, burst: 5 } });
+  assert.equal(config.listen.length, 2);
+  const [route, suffix] = config.routes;
+  assert.deepEqual(route?.clients, { allow: ['10.0.0.0/8', 'fd00::/8'], deny: [] });
+  assert.deepEqual(route?.limits, {
+    all: { ...nothing, connections: 10 },
+    perClient: { ...nothing, rate: { perSecond: 0.5, burst: 3 } },
+    perName: { ...nothing, bandwidth: { perSecond: 1e6, burst: 250_000 } },
+  });
+  assert.deepEqual(route?.spans, { idleMs: 600_000, halfCloseMs: 30_000, lifetimeMs: 0 });
+  assert.deepEqual(suffix?.spans, { idleMs: 3_600_000, halfCloseMs: 30_000, lifetimeMs: 86_400_000 });
+  assert.deepEqual(config.limits, { all: null, perClient: { ...nothing, connections: 7 }, perName: null });
+  assert.deepEqual(config.pending, { all: 100, perClient: 5, pace: null });
 });
 
 test('checkConfig() takes one text where a list may stand, and undefined for absent', () => {

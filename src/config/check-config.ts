@@ -15,20 +15,20 @@ import {
   LISTENERS_MAX,
   WORKERS_MAX,
 } from '../limits.ts';
-import type { MalformedAnswer, PlainConfig, Policies } from '../snapshot.ts';
+import type { MalformedAnswer, PlainConfig, PlainListener, Policies } from '../snapshot.ts';
 import type { Answer } from '../verdict.ts';
 import { findAnswer } from './answer.ts';
 import { findRouteProblems, nameRoutes } from './check-routes.ts';
 import { parseDuration } from './duration.ts';
-import type { Finding, ProblemPath, SpottedProblem } from './findings.ts';
+import type { Finding, SpottedProblem } from './findings.ts';
 import { errorAt, settleFindings } from './findings.ts';
 import { formatListenTarget, parseListenTarget } from './listen-target.ts';
-import { parseNetwork } from './network.ts';
 import { createOwnListenerSearch, findListenerConflict } from './own-listeners.ts';
+import { readClients, readLimits, readNetworks, readPending } from './read-limits.ts';
 import type { RouteDraft } from './read-routes.ts';
 import { readRoutes } from './read-routes.ts';
 import { findResolverProblems, readResolver } from './resolver.ts';
-import { asObject, asPlaced, asTexts, isObject } from './read-value.ts';
+import { asObject, asPlaced, isObject } from './read-value.ts';
 import { findSchemaProblems } from './schema.ts';
 import type { EngineName } from './sniway-config.ts';
 
@@ -74,16 +74,23 @@ export function requireSound({ config, problems }: InspectedConfig): CheckedConf
 export function inspectConfig(input: unknown): InspectedConfig {
   const findings = findSchemaProblems(input);
   if (!isObject(input)) return { config: null, problems: settleFindings(findings) };
-  const listeners = readListeners(input, findings);
+  const listening = readListeners(input, findings);
+  const listeners = listening.map(({ target }) => target);
   const drafts = readRoutes(input, findings);
   findings.push(...findRouteProblems(drafts, hasNoRoutes(input)), ...findLoops(drafts, listeners));
   findings.push(...findResolverProblems(input));
   const problems = settleFindings(findings);
   const isSound = problems.every(({ severity }) => severity === 'warning');
-  return { config: isSound ? fillIn(input, listeners, drafts) : null, problems };
+  return { config: isSound ? fillIn(input, listening, drafts) : null, problems };
 }
 
-function readListeners(input: unknown, findings: Finding[]): ListenTarget[] {
+/** A listener that could be read. */
+interface ReadListener {
+  readonly target: ListenTarget;
+  readonly plain: PlainListener;
+}
+
+function readListeners(input: unknown, findings: Finding[]): ReadListener[] {
   const { listen } = asObject(input);
   const placed = asPlaced(listen, ['listen']);
   if (isNone(listen)) {
@@ -95,13 +102,17 @@ function readListeners(input: unknown, findings: Finding[]): ListenTarget[] {
     findings.push(errorAt(['listen'], `${placed.length} listeners are too many: at most ${LISTENERS_MAX}`));
     return [];
   }
-  const listeners: ListenTarget[] = [];
+  const listeners: ReadListener[] = [];
   for (const { value, path } of placed) {
-    const parsed = typeof value === 'string' || typeof value === 'number' ? parseListenTarget(value) : null;
+    const { address, clients, limits } = isObject(value) ? value : { address: value };
+    const parsed =
+      typeof address === 'string' || typeof address === 'number' ? parseListenTarget(address) : null;
     if (parsed?.ok !== true) continue;
-    const conflict = findListenerConflict(parsed.target, listeners);
-    if (conflict !== null) findings.push(errorAt(path, conflict));
-    listeners.push(parsed.target);
+    const { target } = parsed;
+    const others = listeners.map(listener => listener.target);
+    const conflict = findListenerConflict(target, others);
+    if (conflict !== null) findings.push(errorAt(isObject(value) ? [...path, 'address'] : path, conflict));
+    listeners.push({ target, plain: { clients: readClients(clients), limits: readLimits(limits) } });
   }
   return listeners;
 }
@@ -121,31 +132,34 @@ function findLoops(drafts: readonly RouteDraft[], listeners: readonly ListenTarg
     listeners,
     ownAddresses.map(({ address }) => address),
   );
-  return drafts.flatMap(({ action, path }) => {
+  return drafts.flatMap(({ action, isList, path }) => {
     const backends = action?.kind === 'relay' ? action.pool.backends : [];
     return backends.flatMap(({ backend }, index) => {
       const own = search(backend);
       if (own === null) return [];
       const message = `this is Sniway's own listener ${formatListenTarget(own)}: connections would go in circles`;
-      return [errorAt([...path, ...(backends.length === 1 ? ['backend'] : ['backends', index])], message)];
+      return [errorAt([...path, ...(isList ? ['backends', index] : ['backend'])], message)];
     });
   });
 }
 
 function fillIn(
   input: unknown,
-  listen: readonly ListenTarget[],
+  listening: readonly ReadListener[],
   drafts: readonly RouteDraft[],
 ): CheckedConfig {
-  const { guard, timeouts, engine, policies, resolver, spin, tcp, workers } = asObject(input);
+  const { guard, limits, timeouts, engine, policies, resolver, spin, tcp, workers } = asObject(input);
   const { allowNets, denyNets } = asObject(guard);
   const { hello, dial, drain } = asObject(timeouts);
   return {
-    listen,
+    listen: listening.map(({ target }) => target),
+    listeners: listening.map(({ plain }) => plain),
     routes: nameRoutes(drafts),
+    limits: readLimits(limits),
+    pending: readPending(limits),
     policies: readPolicies(asObject(policies)),
-    allowNets: readNetworks(allowNets, ['guard', 'allowNets']),
-    denyNets: readNetworks(denyNets, ['guard', 'denyNets']),
+    allowNets: readNetworks(allowNets),
+    denyNets: readNetworks(denyNets),
     helloTimeoutMs: readTimeout(hello, HELLO_TIMEOUT_MS),
     dialTimeoutMs: readTimeout(dial, DIAL_TIMEOUT_MS),
     drainTimeoutMs: readTimeout(drain, DRAIN_TIMEOUT_MS),
@@ -176,6 +190,8 @@ function readPolicies(policies: Readonly<Record<string, unknown>>): Policies {
     notTls: readAnswer(policies.notTls, 'close'),
     helloTimeout: readAnswer(policies.helloTimeout, 'close'),
     dialFailed: readAnswer(policies.dialFailed, 'internal_error'),
+    limit: readAnswer(policies.limit, 'close'),
+    denied: readAnswer(policies.denied, 'close'),
   };
 }
 
@@ -185,13 +201,6 @@ function readMalformed(value: unknown): MalformedAnswer {
 
 function readAnswer(value: unknown, byDefault: string): Answer {
   return sound(findAnswer(typeof value === 'string' ? value : byDefault), 'answer');
-}
-
-function readNetworks(value: unknown, path: ProblemPath): string[] {
-  return asTexts(value, path).map(({ text }) => {
-    const parsed = parseNetwork(text);
-    return sound(parsed.ok ? parsed.network : null, 'network');
-  });
 }
 
 function readTimeout(value: unknown, defaultMs: number): number {

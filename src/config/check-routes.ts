@@ -38,10 +38,11 @@ function findTooManyCounted(drafts: readonly RouteDraft[]): Finding[] {
 export function nameRoutes(drafts: readonly RouteDraft[]): PlainRoute[] {
   const taken = new Set(drafts.flatMap(({ name }) => (name === null ? [] : [name])));
   const counts = new Map<string, number>();
-  const routes = drafts.flatMap(({ name, patterns, alpn, action }) => {
+  const routes = drafts.flatMap(({ name, patterns, alpn, action, clients, limits, spans }) => {
     if (action === null) return [];
     const texts = patterns.map(({ text }) => text);
-    return [{ name: name ?? claimName(texts[0] ?? '', taken, counts), patterns: texts, alpn, action }];
+    const route = { patterns: texts, alpn, action, clients, limits, spans };
+    return [{ name: name ?? claimName(texts[0] ?? '', taken, counts), ...route }];
   });
   const actions = numberBackends(routes.map(({ action }) => action));
   return routes.map((route, index) => ({ ...route, action: actions[index]! }));

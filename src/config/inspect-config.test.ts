@@ -49,11 +49,31 @@ test('inspectConfig() tells each wrong value at its place', () => {
   const cases: [changes: object, ...problems: string[]][] = [
     [
       { listen: null },
-      'error listen: expected text, a number or a list, found nothing: give it a value, or remove it',
+      'error listen: expected text, a number, an object or a list, found nothing: give it a value, or remove it',
     ],
     [
       { listen: ['x.y:443'] },
       'error listen[0]: "x.y:443" does not begin with an IP address; write 443, 127.0.0.1:8443, [::1]:8443, *:443, unix:/path or fd:3',
+    ],
+    [
+      { listen: [{ address: 'x' }] },
+      'error listen[0].address: "x" has no port; write 443, 127.0.0.1:8443, [::1]:8443, *:443, unix:/path or fd:3',
+    ],
+    [{ listen: [443, { address: 443 }] }, 'error listen[1].address: "[::]:443" is listed twice'],
+    [{ listen: { clients: {} } }, 'error listen: "address" is missing'],
+    [
+      { listen: { address: 443, limits: { rates: '1/s' } } },
+      'error listen.limits.rates: unknown key "rates" (did you mean "rate"?)',
+    ],
+    [
+      { routes: [{ ...ROUTE, limits: { rate: 100 }, clients: { allow: 'x' } }] },
+      'error routes[0].clients.allow: "x" is not a network: write 10.0.0.0/8 or fd00::/8',
+      'error routes[0].limits.rate: expected text, found the number 100: put it in quotes, "100"',
+    ],
+    [
+      { limits: { connections: 0, bandwidth: '5M' } },
+      'error limits.connections: expected a whole number from 1 to 10000000',
+      'error limits.bandwidth: "5M" is not a bandwidth: write "10MB/s", "512KiB/s" or "10MB/s burst 20MB"',
     ],
     [{ listen: [443, 443] }, 'error listen[1]: "[::]:443" is listed twice'],
     [
@@ -106,6 +126,62 @@ test('inspectConfig() tells each wrong value at its place', () => {
     [
       { routes: [{ ...ROUTE, alpn: 'x'.repeat(256) }] },
       'error routes[0].alpn: a protocol name has at most 255 bytes',
+    ],
+    [
+      { routes: [{ match: 'a.example', backends: [] }] },
+      'error routes[0].backends: the list is empty: give at least one backend',
+    ],
+    [
+      { routes: [{ match: 'a.example', backends: '10.0.0.5:443' }] },
+      'error routes[0].backends: one address alone is written as "backend"; "backends" takes a list of them',
+    ],
+    [
+      { routes: [{ ...ROUTE, backends: ['10.0.0.6:443'] }] },
+      'error routes[0].backends: a route has "backend" or "backends", not both: put all of them into "backends"',
+    ],
+    [
+      {
+        routes: [{ match: 'a.example', backends: ['10.0.0.5:443', { address: '10.0.0.5:443', weight: 2 }] }],
+      },
+      'error routes[0].backends[1]: "10.0.0.5:443" is listed twice: give one entry a greater weight instead',
+    ],
+    [
+      {
+        routes: [{ match: 'a.example', backends: ['10.0.0.5:443', { address: '10.0.0.6:443', wieght: 2 }] }],
+      },
+      'error routes[0].backends[1].wieght: unknown key "wieght" (did you mean "weight"?)',
+    ],
+    [
+      { routes: [{ match: 'a.example', backends: [{ address: '10.0.0.6:443', weight: 0 }] }] },
+      'error routes[0].backends[0].weight: expected a whole number from 1 to 1000',
+    ],
+    [
+      { routes: [{ match: 'a.example', backends: [{ address: '10.0.0.6:443', backup: true }] }] },
+      'error routes[0].backends: all backends are backups: at least one must not be',
+    ],
+    [
+      { routes: [{ match: 'a.example', backends: ['10.0.0.6:443', '127.0.0.1:443'] }] },
+      "error routes[0].backends[1]: this is Sniway's own listener [::]:443: connections would go in circles",
+    ],
+    [
+      { routes: [{ ...ROUTE, balance: 'roundrobin' }] },
+      'error routes[0].balance: "roundrobin" is not known here (did you mean "round-robin"?); write round-robin, least-connections, random-of-two, hash-client or hash-name',
+    ],
+    [
+      { routes: [{ ...ROUTE, health: { check: 'http' } }] },
+      'error routes[0].health.check: "http" is not known here; write tcp or tls',
+    ],
+    [
+      { routes: [{ match: '*.example', backend: '10.0.0.5:443', health: 'tls' }] },
+      'error routes[0].health: a TLS check needs a name to ask for: health: { check: tls, name: www.example.com }',
+    ],
+    [
+      { routes: [{ match: '**.a.example', backend: '{sni}:443', health: 'tcp' }] },
+      'error routes[0].health: {sni} leads to a backend for each name, which cannot be checked: remove "health"',
+    ],
+    [
+      { routes: [{ match: 'a.example', reject: 'close', onDown: 'close' }] },
+      'error routes[0].onDown: "onDown" is about backends, and this route has none: remove it',
     ],
     [
       backend('10.0.0.5'),
@@ -207,7 +283,7 @@ test('inspectConfig() suggests the known key, and does not tell it as missing to
     ],
     [
       { listen: 443, routes: [ROUTE], timeouts: { 'a\u001b': 1 } },
-      'error timeouts.a\u001b: unknown key "a\\x1b"; known here: hello, dial, drain',
+      'error timeouts.a\u001b: unknown key "a\\x1b"; known here: hello, dial, drain, idle, halfClose, lifetime',
     ],
   ];
   for (const [input, problem] of cases) assert.deepEqual(problemsOf(input), [problem]);

@@ -1,12 +1,16 @@
 /** Routes and suffixes of a configuration, each by itself. */
 import { isBounded, parsePattern } from '../routing/pattern.ts';
+import type { PlainClients } from '../limiting/access-rules.ts';
+import type { PlainLimits } from '../limiting/limiter.ts';
 import type { RouteAction } from '../snapshot.ts';
+import type { RelaySpans } from '../verdict.ts';
 import { findAnswer } from './answer.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';
 import { quote } from './plain-text.ts';
 import { findPoolProblems, poolOfOne, readPool } from './read-pool.ts';
 import type { PlacedText } from './read-value.ts';
+import { ENDLESS, readClients, readLimits, readSpans } from './read-limits.ts';
 import { asObject, asTexts, isObject } from './read-value.ts';
 import { parseSuffix } from './suffix.ts';
 
@@ -17,17 +21,23 @@ export interface RouteDraft {
   readonly name: string | null;
   readonly patterns: readonly PlacedText[];
   readonly alpn: readonly string[];
+  /** Whether its backends stand in a list. */
+  readonly isList: boolean;
   /** Null if it is missing or wrong. */
   readonly action: RouteAction | null;
+  readonly clients: PlainClients | null;
+  readonly limits: PlainLimits | null;
+  readonly spans: RelaySpans;
 }
 
 /** The routes, then the suffixes, in the order they are given. */
 export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
-  const { routes, suffixes } = asObject(input);
+  const { routes, suffixes, timeouts } = asObject(input);
+  const spans = readSpans(timeouts, ENDLESS);
   const drafts: RouteDraft[] = [];
   if (Array.isArray(routes)) {
     routes.forEach((route: unknown, index) => {
-      if (isObject(route)) drafts.push(readRoute(route, ['routes', index], findings));
+      if (isObject(route)) drafts.push(readRoute(route, { path: ['routes', index], spans }, findings));
     });
   }
   for (const { text, path } of asTexts(suffixes, ['suffixes'])) {
@@ -38,7 +48,11 @@ export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
       name: null,
       patterns: [{ text: parsed.pattern, path }],
       alpn: [],
+      isList: false,
       action: { kind: 'relay', pool: poolOfOne({ kind: 'server-name', port: parsed.port }) },
+      clients: null,
+      limits: null,
+      spans,
     });
   }
   return drafts;
@@ -46,7 +60,7 @@ export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
 
 function readRoute(
   route: Readonly<Record<string, unknown>>,
-  path: ProblemPath,
+  { path, spans }: { path: ProblemPath; spans: RelaySpans },
   findings: Finding[],
 ): RouteDraft {
   const patterns = asTexts(route.match, [...path, 'match']).filter(({ text }) => parsePattern(text).ok);
@@ -55,10 +69,14 @@ function readRoute(
     name: typeof route.name === 'string' ? route.name : null,
     patterns,
     alpn: asTexts(route.alpn, path).map(({ text }) => text),
+    isList: Array.isArray(route.backends),
     action: readAction(
       route,
       patterns.map(({ text }) => text),
     ),
+    clients: readClients(route.clients),
+    limits: readLimits(route.limits),
+    spans: readSpans(route.timeouts, spans),
   };
   findings.push(...findActionProblems(route, path), ...findUnboundedNames(draft));
   findings.push(...findPoolProblems(route, draft.action, path));

@@ -133,7 +133,7 @@ test('renderProblems() bounds aliases and nesting', () => {
     else assert.match(first, /nested too deeply|unknown key "a"|no listener/);
     if (depth === 50_000) assert.match(first, /nested too deeply/);
   }
-  assert.match(render('listen: &a [*a]'), /listen\[0\]|expected text or a number, found a list/);
+  assert.match(render('listen: &a [*a]'), /listen\[0\]|expected text, a number or an object, found a list/);
 });
 
 test('renderProblems() lets no control character through, and keeps the caret in place', () => {
@@ -141,7 +141,7 @@ test('renderProblems() lets no control character through, and keeps the caret in
   assert.equal(
     render(text, 'a\nb.json'),
     [
-      'a\\x0ab.json:1:2  error  unknown key "\\x1b[31m\\u202ex"; known here: listen, routes, suffixes, policies, guard, resolver, timeouts, tcp, workers, spin, engine',
+      'a\\x0ab.json:1:2  error  unknown key "\\x1b[31m\\u202ex"; known here: listen, routes, suffixes, policies, guard, resolver, timeouts, limits, tcp, workers, spin, engine',
       '    1 | {"\\x1b[31m\\u202ex": 1, "listen": 443,\\x09"suffixes": ".a.example"}',
       '      |  ^',
     ].join('\n'),

@@ -24,9 +24,11 @@ import { parsePattern } from '../routing/pattern.ts';
 import { parseConfigName } from '../wire/host-name.ts';
 import { ANSWER_NAMES } from './answer.ts';
 import { describeFound } from './issue-findings.ts';
+import { clients, limits, spans } from './limit-schema.ts';
+import { quote } from './plain-text.ts';
 import { checkAlpn, checkName } from './route-words.ts';
 import { count, oneOrMany, text, timeout, word } from './schema-parts.ts';
-import type { Shape } from './schema-parts.ts';
+import type { Checked, Shape } from './schema-parts.ts';
 import type { BackendConfig, EjectConfig, HealthConfig, RouteConfig } from './sniway-config.ts';
 
 const CHECKS = ['tcp', 'tls'] as const;
@@ -68,6 +70,9 @@ const eject = z.strictObject({
   base: timeout(EJECTION_BASE_MS, 1, 'How long the first time; doubled each time it fails again soon'),
   max: timeout(EJECTION_MAX_MS, 1, 'How long at most'),
 } satisfies Shape<EjectConfig>);
+
+/** Text, so that an object in its place is taken for the other form. */
+const checkAlone = text(checkKind).meta({ enum: [...CHECKS] });
 
 const health = z.strictObject({
   check: word(CHECKS).describe('tcp connects; tls also asks for the name and looks at the certificate'),
@@ -111,7 +116,7 @@ export const route = z.strictObject({
   }),
   eject: eject.optional().describe('When a backend that fails is left out for a while'),
   health: z
-    .union([word(CHECKS), health])
+    .union([checkAlone, health])
     .optional()
     .describe('How backends are checked while nobody uses them. Default: not at all'),
   onDown: word(['keep', 'close']).optional().meta({
@@ -119,6 +124,12 @@ export const route = z.strictObject({
     default: 'keep',
   }),
   reject: answer.optional().describe('What the client gets to see instead of a backend'),
+  clients: clients.optional().describe('Which clients may use this route. Default: every client'),
+  limits: limits.optional().describe('What its connections may take. Default: nothing is limited'),
+  timeouts: z
+    .strictObject(spans)
+    .optional()
+    .describe('How long its relays may last. Default: as timeouts at the top'),
 } satisfies Shape<RouteConfig>);
 
 /** The keys of a route and of what it holds, for messages. */
@@ -127,7 +138,15 @@ export const routeKeys = {
   'routes.backends': Object.keys(backend.shape),
   'routes.eject': Object.keys(eject.shape),
   'routes.health': Object.keys(health.shape),
+  'routes.clients': Object.keys(clients.shape),
+  'routes.limits': Object.keys(limits.shape),
+  'routes.timeouts': Object.keys(spans),
 };
+
+function checkKind(kind: string): Checked {
+  if (CHECKS.some(known => known === kind)) return { ok: true };
+  return { ok: false, message: `${quote(kind)} is not known here; write tcp, tls or an object with "check"` };
+}
 
 function askForList(input: unknown): string | undefined {
   return typeof input === 'string'

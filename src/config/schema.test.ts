@@ -24,6 +24,12 @@ type Root = Node & {
 
 const ROOT = configJsonSchema() as unknown as Root;
 
+const LIMITS = ['connections', 'rate', 'bandwidth'].flatMap(what => [
+  what,
+  `${what}PerClient`,
+  `${what}PerName`,
+]);
+
 const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
   [
     '',
@@ -36,6 +42,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'guard',
       'resolver',
       'timeouts',
+      'limits',
       'tcp',
       'workers',
       'spin',
@@ -57,13 +64,24 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'health',
       'onDown',
       'reject',
+      'clients',
+      'limits',
+      'timeouts',
     ],
   ],
   ['eject', ROOT.properties?.routes?.items?.properties?.eject, ['failures', 'base', 'max']],
+  ['routes.clients', ROOT.properties?.routes?.items?.properties?.clients, ['allow', 'deny']],
+  ['routes.limits', ROOT.properties?.routes?.items?.properties?.limits, LIMITS],
+  [
+    'routes.timeouts',
+    ROOT.properties?.routes?.items?.properties?.timeouts,
+    ['idle', 'halfClose', 'lifetime'],
+  ],
+  ['limits', ROOT.properties?.limits, [...LIMITS, 'pendingHellos', 'pendingHellosPerClient', 'helloPace']],
   [
     'policies',
     ROOT.properties?.policies,
-    ['noSni', 'unknownName', 'malformed', 'notTls', 'helloTimeout', 'dialFailed'],
+    ['noSni', 'unknownName', 'malformed', 'notTls', 'helloTimeout', 'dialFailed', 'limit', 'denied'],
   ],
   ['guard', ROOT.properties?.guard, ['allowNets', 'denyNets']],
   [
@@ -71,7 +89,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
     ROOT.properties?.resolver?.anyOf?.at(-1),
     ['servers', 'family', 'timeout', 'ttlMin', 'ttlMax', 'negativeTtl', 'stale', 'hosts'],
   ],
-  ['timeouts', ROOT.properties?.timeouts, ['hello', 'dial', 'drain']],
+  ['timeouts', ROOT.properties?.timeouts, ['hello', 'dial', 'drain', 'idle', 'halfClose', 'lifetime']],
 ];
 
 test('configJsonSchema() has every key, each with a description, and no others', () => {
@@ -98,6 +116,10 @@ test('configJsonSchema() gives only examples and defaults that the schema itself
       routes: [{ match: 'a.example', [key]: key === 'backends' ? [value] : value }],
     }),
     eject: (key, value) => ({ routes: [{ match: 'a.example', backends: ['a:1'], eject: { [key]: value } }] }),
+    'routes.clients': (key, value) => ({ routes: [{ match: 'a.example', clients: { [key]: value } }] }),
+    'routes.limits': (key, value) => ({ routes: [{ match: 'a.example', limits: { [key]: value } }] }),
+    'routes.timeouts': (key, value) => ({ routes: [{ match: 'a.example', timeouts: { [key]: value } }] }),
+    limits: (key, value) => ({ limits: { [key]: value } }),
     policies: (key, value) => ({ policies: { [key]: value } }),
     guard: (key, value) => ({ guard: { [key]: value } }),
     resolver: (key, value) => ({ resolver: { [key]: value } }),

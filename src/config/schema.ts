@@ -18,6 +18,7 @@ import {
 import { ANSWER_NAMES } from './answer.ts';
 import type { Finding } from './findings.ts';
 import { toFindings } from './issue-findings.ts';
+import { clients, limits, proxyLimits, spans } from './limit-schema.ts';
 import { parseListenTarget } from './listen-target.ts';
 import { parseNetwork } from './network.ts';
 import { FAMILY_WORDS, checkHostsFile, checkServers } from './resolver.ts';
@@ -26,6 +27,7 @@ import { count, noneOrMany, oneOrMany, policy, report, text, timeout, word } fro
 import type { Shape } from './schema-parts.ts';
 import type {
   GuardConfig,
+  ListenerConfig,
   PoliciesConfig,
   ResolverConfig,
   SniwayConfig,
@@ -54,6 +56,8 @@ const policies = z.strictObject({
   notTls: policy(answer, 'close', 'Something that is not TLS, such as plain HTTP'),
   helloTimeout: policy(answer, 'close', 'No whole ClientHello within timeouts.hello'),
   dialFailed: policy(answer, 'internal_error', 'The backend cannot be reached'),
+  limit: policy(answer, 'close', 'A limit is reached'),
+  denied: policy(answer, 'close', 'A client whose network may not use the listener or the route'),
 } satisfies Shape<PoliciesConfig>);
 
 const guard = z.strictObject({
@@ -94,6 +98,7 @@ const timeouts = z.strictObject({
   hello: timeout(HELLO_TIMEOUT_MS, 1, 'From accept until the ClientHello must be complete'),
   dial: timeout(DIAL_TIMEOUT_MS, 1, 'For name look-up and connecting together'),
   drain: timeout(DRAIN_TIMEOUT_MS, 0, 'That running connections get to end by themselves at shutdown'),
+  ...spans,
 } satisfies Shape<TimeoutsConfig>);
 
 const tcp = z.strictObject({
@@ -105,8 +110,14 @@ const tcp = z.strictObject({
   userTimeout: timeout(0, 0, 'That bytes may stay unacknowledged; 0s for as long as the kernel is patient'),
 } satisfies Shape<TcpConfig>);
 
+const listener = z.strictObject({
+  address: z.union([listenText, listenPort]).describe('Where to accept connections'),
+  clients: clients.optional().describe('Which clients may connect. Default: every client'),
+  limits: limits.optional().describe('What its connections may take. Default: nothing is limited'),
+} satisfies Shape<ListenerConfig>);
+
 const config = z.strictObject({
-  listen: noneOrMany(z.union([listenText, listenPort]))
+  listen: noneOrMany(z.union([listenText, listenPort, listener]))
     .optional()
     .describe('Where to accept connections; port 0 lets the kernel choose. No default'),
   routes: z.array(route).optional().describe('Which name goes where; order does not matter. Default: none'),
@@ -129,6 +140,7 @@ const config = z.strictObject({
       default: 'auto',
     }),
   timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
+  limits: proxyLimits.optional().describe('What all connections together may take'),
   tcp: tcp.optional().describe("How the kernel finds out that a peer's network is gone"),
   workers: count(WORKERS_MAX, 'Threads that move bytes (linux engine). Default: one for each processor'),
   spin: z
@@ -144,6 +156,10 @@ const config = z.strictObject({
 
 const KEYS = {
   '': Object.keys(config.shape),
+  listen: Object.keys(listener.shape),
+  'listen.clients': Object.keys(clients.shape),
+  'listen.limits': Object.keys(limits.shape),
+  limits: Object.keys(proxyLimits.shape),
   ...routeKeys,
   policies: Object.keys(policies.shape),
   guard: Object.keys(guard.shape),

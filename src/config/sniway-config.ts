@@ -19,8 +19,9 @@ export interface SniwayConfig {
   /**
    * Where to accept connections: `127.0.0.1:8443`, `[::1]:8443`, `443` or `*:443` (every address, IPv4 and IPv6),
    * `unix:/path`, `fd:3`. Port 0 lets the kernel choose. No default.
+   * An object says more about one: `{ address: 443, clients: { deny: 192.0.2.0/24 } }`.
    */
-  readonly listen: OneOrMany<string | number>;
+  readonly listen: OneOrMany<string | number | ListenerConfig>;
   /** Which name goes where. Their order never matters, except among regular expressions. Default: none. */
   readonly routes?: readonly RouteConfig[] | undefined;
   /**
@@ -39,6 +40,8 @@ export interface SniwayConfig {
   readonly resolver?: OneOrMany<string> | ResolverConfig | undefined;
   /** How long things may take. */
   readonly timeouts?: TimeoutsConfig | undefined;
+  /** What all connections together may take. */
+  readonly limits?: ProxyLimitsConfig | undefined;
   /** How the kernel finds out that a peer's network is gone. */
   readonly tcp?: TcpConfig | undefined;
   /** Threads that move bytes, on the linux engine only. Default: one for each processor. */
@@ -83,6 +86,83 @@ export interface RouteConfig {
   readonly onDown?: 'keep' | 'close' | undefined;
   /** What the client gets to see instead of a backend. */
   readonly reject?: AnswerName | undefined;
+  /** Which clients may use the route. Default: every client. */
+  readonly clients?: ClientsConfig | undefined;
+  /** What the connections of the route may take. Default: nothing is limited. */
+  readonly limits?: LimitsConfig | undefined;
+  /** How long its relays may last. Default: as `timeouts` at the top has it. */
+  readonly timeouts?: SpansConfig | undefined;
+}
+
+/** One listener, where its address does not say everything. */
+export interface ListenerConfig {
+  /** As in `listen`. */
+  readonly address: string | number;
+  /** Which clients may connect; others are refused before anything is read. Default: every client. */
+  readonly clients?: ClientsConfig | undefined;
+  /** What the connections of the listener may take. Default: nothing is limited. */
+  readonly limits?: LimitsConfig | undefined;
+}
+
+/**
+ * Networks of clients in CIDR form or single addresses. The most specific network that holds a client's address decides;
+ * the same network in both lists denies. IPv4-mapped IPv6 addresses count as IPv4.
+ */
+export interface ClientsConfig {
+  /** Where given, clients outside all these networks are refused. Default: none. */
+  readonly allow?: OneOrMany<string> | undefined;
+  /** Refused, unless a more specific network is allowed. Default: none. */
+  readonly deny?: OneOrMany<string> | undefined;
+}
+
+/** Connections per second, minute or hour, and how many may come at once: `100/s`, `30/m`, `10/s burst 50`. */
+export type RateText = `${number}/${'s' | 'm' | 'h'}` | `${number}/${'s' | 'm' | 'h'} burst ${number}`;
+
+type ByteUnit = 'B' | 'KB' | 'MB' | 'GB' | 'KiB' | 'MiB' | 'GiB';
+
+/** Bytes per second, and how many may come at once: `10MB/s`, `512KiB/s burst 1MiB`. */
+export type BandwidthText = `${number}${ByteUnit}/s` | `${number}${ByteUnit}/s burst ${number}${ByteUnit}`;
+
+/**
+ * Limits on connections with a name that a route takes. Each is counted for all of them together, for each client
+ * address (IPv6: for each /64) or for each server name; none has a default. A connection over a limit is refused as
+ * `policies.limit` has it; bandwidth makes it wait instead.
+ */
+export interface LimitsConfig {
+  /** Open connections at once. */
+  readonly connections?: number | undefined;
+  readonly connectionsPerClient?: number | undefined;
+  readonly connectionsPerName?: number | undefined;
+  /** New connections; without a burst, a second's worth may come at once, at least one. */
+  readonly rate?: RateText | undefined;
+  readonly ratePerClient?: RateText | undefined;
+  readonly ratePerName?: RateText | undefined;
+  /** Bytes relayed, both directions together; without a burst, a quarter of a second's worth, at least 64 KiB. */
+  readonly bandwidth?: BandwidthText | undefined;
+  readonly bandwidthPerClient?: BandwidthText | undefined;
+  readonly bandwidthPerName?: BandwidthText | undefined;
+}
+
+export interface ProxyLimitsConfig extends LimitsConfig {
+  /**
+   * Connections whose ClientHello has not come yet, at once. Beyond it the oldest of whoever has most of them is
+   * refused. Each worker has an equal share of it. Default 8192.
+   */
+  readonly pendingHellos?: number | undefined;
+  /** The same of each client address (IPv6: of each /64); further ones are refused. Default 512. */
+  readonly pendingHellosPerClient?: number | undefined;
+  /** Pace that a ClientHello needs from its fourth second on, beside `timeouts.hello`. Default `64B/s`; `0B/s` for none. */
+  readonly helloPace?: BandwidthText | undefined;
+}
+
+/** How long a relay may last. */
+export interface SpansConfig {
+  /** That no byte is moved in either direction. Default `0s`: for ever. */
+  readonly idle?: DurationText | undefined;
+  /** The same, once one side has sent its end of file. Default `0s`: for ever. */
+  readonly halfClose?: DurationText | undefined;
+  /** Altogether; chance takes up to a tenth off, so that relays begun together end apart. Default `0s`: for ever. */
+  readonly lifetime?: DurationText | undefined;
 }
 
 /** One of several backends. */
@@ -138,6 +218,10 @@ export interface PoliciesConfig {
   readonly helloTimeout?: AnswerName | undefined;
   /** The backend cannot be reached. Default `internal_error`. */
   readonly dialFailed?: AnswerName | undefined;
+  /** A limit is reached. Default `close`. */
+  readonly limit?: AnswerName | undefined;
+  /** A client whose network may not use the listener or the route. Default `close`. */
+  readonly denied?: AnswerName | undefined;
 }
 
 /** Networks in CIDR form (`10.0.0.0/8`, `fd00::/8`) or single addresses. */
@@ -172,7 +256,7 @@ export interface ResolverConfig {
   readonly hosts?: string | undefined;
 }
 
-export interface TimeoutsConfig {
+export interface TimeoutsConfig extends SpansConfig {
   /** From accept until the ClientHello must be complete. Default `5s`; more than zero. */
   readonly hello?: DurationText | undefined;
   /** For name look-up and connecting together. Default `5s`; more than zero. */

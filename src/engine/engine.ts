@@ -5,10 +5,10 @@
 import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from '../events.ts';
 import type { NameQuestion } from '../decide.ts';
 import type { PublishedAddresses, SharedMemory } from '../live.ts';
-import type { PlainConfig } from '../snapshot.ts';
-import type { BackendOutcome, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
+import type { PendingLimits, PlainConfig } from '../snapshot.ts';
+import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
-import type { PeerAddress } from '../wire/peer-address.ts';
+import type { PendingCounts } from './pending-hellos.ts';
 
 /** Where to listen. Port 0 lets the kernel choose. `fd` is a listening socket this process inherited. */
 export type ListenTarget =
@@ -25,7 +25,11 @@ export interface EngineHost {
    * Called once for each complete hello. `hello` views memory that the engine reuses: it may be read only until the
    * call returns or, if it returns a promise, until that settles. A verdict for a client gone meanwhile is dropped.
    */
-  decide(hello: ClientHello, client: PeerAddress): Verdict | Promise<Verdict>;
+  decide(hello: ClientHello, client: Client): Verdict | Promise<Verdict>;
+  /** Called when a client was accepted, before anything of it is read: a verdict if it is refused, or null. */
+  admit(client: Client): RejectVerdict | null;
+  /** Counts connections whose hello has not come, for each client. */
+  readonly pending: PendingCounts;
   /** Answers what a worker thread could not decide alone; never rejects. */
   settle(question: NameQuestion): Promise<Verdict>;
   /** Called when a connection ends before or without a relay; says what the client gets to see. */
@@ -74,6 +78,8 @@ export interface EngineSettings {
   /** What those threads and the main thread know of each other; see live.ts. */
   readonly shared: SharedMemory;
   readonly helloTimeoutMs: number;
+  /** Bounds on connections whose hello has not come; `all` of them are shared out among the workers. */
+  readonly pending: PendingLimits;
   readonly dialTimeoutMs: number;
   readonly tcp: TcpSettings;
   /** Worker threads, for engines that have them. */

@@ -71,6 +71,7 @@ describe('sniway, asked for help', () => {
     const keys = [
       'engine',
       'guard',
+      'limits',
       'listen',
       'policies',
       'resolver',

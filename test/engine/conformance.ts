@@ -7,10 +7,12 @@ import { describeFaults, describeHostFaults } from './conformance/faults.ts';
 import { describeHealth } from './conformance/health.ts';
 import { describeHello } from './conformance/hello.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
+import { describeLimits } from './conformance/limits.ts';
 import { describePools } from './conformance/pools.ts';
 import { describeNames } from './conformance/names.ts';
 import { describeRefusals } from './conformance/refusals.ts';
 import { describeRelay } from './conformance/relay.ts';
+import { describeSpans } from './conformance/spans.ts';
 import { describeVanishing } from './conformance/vanishing.ts';
 
 export type EngineName = 'portable' | 'linux';
@@ -23,6 +25,8 @@ export function describeEngine(engine: EngineName): void {
     describeRelay(engine);
     describePools(engine);
     describeHealth(engine);
+    describeLimits(engine);
+    describeSpans(engine);
     describeVanishing(engine);
     describeLifecycle(engine);
     describeFaults(engine);

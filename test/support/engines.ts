@@ -1,10 +1,11 @@
 /** Engines without the proxy around them: their host is the test's, and can be made to fail. */
 import type { TestContext } from 'node:test';
 import { checkConfig } from '../../src/config/check-config.ts';
-import { decide, decideRefusal } from '../../src/decide.ts';
-import type { Engine, EngineHost } from '../../src/engine/engine.ts';
+import { admit, decide, decideRefusal } from '../../src/decide.ts';
+import type { Engine, EngineHost, EngineSettings } from '../../src/engine/engine.ts';
 import { selectEngine } from '../../src/engine/select-engine.ts';
 import type { ConnectionEnded, ConnectionOpened, Notice, SniwayConfig } from '../../src/index.ts';
+import { PendingCounts } from '../../src/limiting/pending-counts.ts';
 import { createSharedMemory, openLive } from '../../src/live.ts';
 import { createSnapshot } from '../../src/snapshot.ts';
 
@@ -17,11 +18,14 @@ export interface TestEngine<E extends Engine = Engine> {
   readonly notices: readonly Notice[];
 }
 
-/** Starts an engine on 127.0.0.1, ended at the end of the test; `host` replaces parts of its host. */
+/** Parts of an engine's host, and of its settings, instead of those the configuration makes. */
+export type EngineParts = Partial<EngineHost> & { readonly settings?: Partial<EngineSettings> };
+
+/** Starts an engine on 127.0.0.1, ended at the end of the test. */
 export async function startEngine(
   t: TestContext,
   config: Partial<SniwayConfig> & { engine: 'portable' | 'linux' },
-  host: Partial<EngineHost> = {},
+  { settings, ...host }: EngineParts = {},
 ): Promise<TestEngine> {
   const checked = checkConfig({ listen: '127.0.0.1:0', ...config });
   const snapshot = createSnapshot(checked);
@@ -37,10 +41,15 @@ export async function startEngine(
         return decision.kind === 'resolve' ? this.settle(decision) : decision;
       },
       settle: () => new Promise(() => undefined),
+      admit: client => admit(client, snapshot),
+      pending: new PendingCounts(live.limits, checked.pending.perClient),
       takeBackend: backend => live.ledger.take(backend),
       leaveBackend: (backend, outcome) => live.ledger.leave(backend, outcome),
       backendAnswered: backend => live.ledger.answered(backend),
-      workerDied: worker => live.ledger.giveBack(worker),
+      workerDied: worker => {
+        live.ledger.giveBack(worker);
+        live.limits.forgetOwner(worker);
+      },
       refuse: refusal => decideRefusal(refusal, checked.policies),
       opened: connection => void opened.push(connection),
       ended: connection => void ended.push(connection),
@@ -48,7 +57,7 @@ export async function startEngine(
       interest: { opened: true, ended: true },
       ...host,
     },
-    { ...checked, plain: checked, shared },
+    { ...checked, plain: checked, shared, ...settings },
   );
   t.after(async () => {
     await engine.stopListening();

@@ -57,7 +57,7 @@ export class WorkerRig {
       kind: 'relay',
       route: 'rig',
       candidates: [candidateAt(this.back.port)],
-      options: { retry: false },
+      options: { retry: false, idleMs: 0, halfCloseMs: 0, lifetimeMs: 0 },
     };
     const host: WorkerHost = {
       decide: hello => {
@@ -71,6 +71,8 @@ export class WorkerRig {
         route: null,
         detail: null,
       }),
+      helloPends: () => true,
+      helloOver: () => undefined,
       takeBackend: () => true,
       leaveBackend: () => undefined,
       backendAnswered: () => undefined,
@@ -86,7 +88,7 @@ export class WorkerRig {
       keepaliveProbes: 6,
       userTimeoutMs: 0,
     };
-    const settings = { helloTimeoutMs: 5_000, dialTimeoutMs: 5_000, tcp, spin: false };
+    const settings = { hello: { timeoutMs: 5_000, pace: null }, dialTimeoutMs: 5_000, tcp, spin: false };
     this.context = { sockets, reactor, pipes: new PipePool(sockets, reactor, arena), settings, host };
     t.after(() => this.#kernel.close(reactor.descriptor));
   }
@@ -118,9 +120,9 @@ export class WorkerRig {
   }
 
   #accept(fd: number, peer: LinuxConnection['accepted']['peer']): void {
-    const connection = new LinuxConnection(this.context, { fd, id: 1, listener: 0, peer });
+    const connection = new LinuxConnection(this.context, { fd, id: 1, listener: 0, peer, ticket: null });
     try {
-      connection.start(5_000);
+      connection.start();
     } catch (error) {
       connection.onFault(error);
     }

@@ -49,6 +49,7 @@ export class Acceptor extends WheelTimer implements EventOwner {
     const queued = reactor.turn === this.#lastTurn + 1;
     this.#batch = queued ? Math.min(2 * this.#batch, ACCEPT_BATCH_MAX) : 1;
     this.#lastTurn = reactor.turn;
+    reactor.noteUnpollable();
     for (let count = 0; count < this.#batch; count++) {
       const fd = sockets.accept(this.#options.fd);
       if (fd === -1) {

@@ -1,6 +1,8 @@
 /** The client's side of a connection until its relay begins: one socket, what it has sent, and whether it is still there. */
 import { PENDING_BYTES_MAX } from '../../limits.ts';
-import type { PeerAddress } from '../../wire/peer-address.ts';
+import type { Answer, Client } from '../../verdict.ts';
+import { encodeAlert } from '../../wire/tls-alert.ts';
+import type { PendingEntry } from '../pending-hellos.ts';
 import { StreamBuffer } from '../stream-buffer.ts';
 import { nowMs } from './clock.ts';
 import type { EventOwner } from './reactor.ts';
@@ -11,16 +13,15 @@ import { errnoName } from './syscalls/system-error.ts';
 import { WheelTimer } from './timer-wheel.ts';
 import type { WorkerContext } from './worker-context.ts';
 
-export interface AcceptedSocket {
+export interface AcceptedSocket extends Client {
   readonly fd: number;
   readonly id: number;
-  /** Index of the listener. */
-  readonly listener: number;
-  readonly peer: PeerAddress;
 }
 
 export abstract class ClientSide extends WheelTimer implements EventOwner {
   readonly accepted: AcceptedSocket;
+  /** Its place among those whose hello has not come; for the worker alone. */
+  pending: PendingEntry | null = null;
   protected readonly context: WorkerContext;
   /** What the client has sent so far, where it had to be copied. */
   protected held: StreamBuffer | null = null;
@@ -68,6 +69,19 @@ export abstract class ClientSide extends WheelTimer implements EventOwner {
       this.leave(errnoName(sockets.errno));
     }
     return 0;
+  }
+
+  /** Sends an answer that is no reset, and the end of file behind it. */
+  protected sendAnswer(answer: Answer): void {
+    const { sockets } = this.context;
+    if (answer.kind === 'alert') sockets.sendBytes(this.accepted.fd, encodeAlert(answer.description));
+    sockets.finish(this.accepted.fd);
+  }
+
+  /** Reads what is there, and drops it: closing on unread bytes, mostly a hello, would reset. */
+  protected skip(): void {
+    const { sockets } = this.context;
+    if (this.#canRead) sockets.receive(this.accepted.fd, sockets.scratch);
   }
 
   /** Keeps bytes that have come behind those kept so far, and answers all of them. */

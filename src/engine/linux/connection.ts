@@ -9,6 +9,7 @@ import type {
   Candidate,
   Refusal,
   RejectVerdict,
+  RelaySpans,
   RelayVerdict,
   Verdict,
 } from '../../verdict.ts';
@@ -17,15 +18,17 @@ import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
 import { escapeProtocols } from '../../wire/host-name.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
-import { encodeAlert } from '../../wire/tls-alert.ts';
 import { dialFailure, limitFailure, relayOutcome } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
+import { helloPatienceMs } from '../hello-deadline.ts';
 import { ClientSide } from './client-side.ts';
 import type { AcceptedSocket } from './client-side.ts';
+import { nowMs } from './clock.ts';
 import { Dial } from './dial.ts';
 import type { DialOutcome, DialedSocket } from './dial.ts';
 import { READ_EVENTS, Relay } from './relay.ts';
 import type { RelayOutcome } from './relay.ts';
+import type { Placed } from './open-connections.ts';
 import { isLocal } from './sockets.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import type { WorkerContext } from './worker-context.ts';
@@ -34,7 +37,8 @@ type Stage = 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'clos
 
 const NOTHING = new Uint8Array(0);
 
-export class LinuxConnection extends ClientSide implements DialOutcome, RelayOutcome {
+export class LinuxConnection extends ClientSide implements DialOutcome, RelayOutcome, Placed {
+  place = -1;
   /** Readings of the monotonic clock, in milliseconds; 0 for what has not been reached. */
   readonly acceptedAtMs: number;
   helloAtMs = 0;
@@ -58,6 +62,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   #dial: Dial | null = null;
   /** The backend that was taken and not given back yet; -1 for none. */
   #taken = -1;
+  #spans: RelaySpans | null = null;
   #relay: Relay | null = null;
   #lingered = 0;
 
@@ -67,11 +72,21 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   }
 
   /** Reads what the client has sent already, which is mostly its whole hello. */
-  start(helloTimeoutMs: number): void {
+  start(): void {
     this.#readHello();
-    if (this.#stage !== 'hello') return;
-    this.setTimer(helloTimeoutMs);
+    if (this.#stage !== 'hello' || !this.context.host.helloPends(this)) return;
+    this.#awaitHello();
     this.watchClient();
+  }
+
+  /** Ends the connection with an answer, but does not linger: what it holds is what there is too little of. */
+  dismiss({ endReason, detail, answer }: RejectVerdict): void {
+    this.#settle(endReason, detail);
+    if (answer.kind !== 'reset') {
+      this.sendAnswer(answer);
+      this.skip();
+    }
+    this.#close(answer.kind === 'reset');
   }
 
   /** Ends the connection at once, whatever its stage. */
@@ -105,12 +120,21 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
 
   onTimer(): void {
     try {
-      if (this.#stage === 'hello') this.#refuse({ kind: 'hello-timeout' });
+      if (this.#stage === 'hello') this.#awaitHello();
       else if (this.#stage === 'dialing') this.#expireDial();
       else this.#close(false);
     } catch (error) {
       this.onFault(error);
     }
+  }
+
+  /** Waits as long as the client may take, which is longer the more of its hello has come. */
+  #awaitHello(): void {
+    const { hello } = this.context.settings;
+    const elapsedMs = nowMs() - this.acceptedAtMs;
+    const delayMs = helloPatienceMs(hello, elapsedMs, this.held?.length ?? 0);
+    if (delayMs > 0) this.setTimer(delayMs);
+    else this.#refuse({ kind: 'hello-timeout', isSlow: elapsedMs < hello.timeoutMs });
   }
 
   /** The first receive mostly brings the whole hello, which then is read where it lies and never copied. */
@@ -141,6 +165,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   #decide(hello: ClientHello, stream: Uint8Array): void {
     const { host, reactor } = this.context;
     reactor.timers.cancel(this);
+    host.helloOver(this);
     this.#stage = 'deciding';
     this.helloAtMs = this.clock();
     this.serverName = hello.serverName;
@@ -148,7 +173,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
       this.alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
       this.rawName = hello.rawName === null ? null : Uint8Array.from(hello.rawName);
     }
-    const decision = host.decide(hello, this.accepted.peer);
+    const decision = host.decide(hello, this.accepted);
     if (decision.kind !== 'resolve') return this.#follow(decision, stream);
     this.keepWaiting(stream);
     if (this.#stage !== 'deciding') return;
@@ -180,6 +205,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     const candidate = candidates[0]!;
     this.#stage = 'dialing';
     this.route = verdict.route;
+    this.#spans = verdict.options;
     if (candidates.length > 1) return this.#race(verdict, stream, -1);
     this.candidate = candidate;
     this.attempts = 1;
@@ -287,7 +313,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     relay.up.canRead = client.watch !== -1 && this.canRead;
     relay.down.canRead = backend.canRead;
     relay.down.hangup = backend.hangup;
-    relay.start(rest);
+    relay.start(rest, { spans: this.#spans!, ticket: this.accepted.ticket });
   }
 
   relayEnded(endReason: EndReason, detail: string | null): void {
@@ -313,16 +339,14 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
 
   /** Shows the client its answer. What it sends meanwhile is read and dropped: closing on unread bytes would reset. */
   #reject(verdict: RejectVerdict): void {
-    const { sockets } = this.context;
     this.#settle(verdict.endReason, verdict.detail);
     this.route = verdict.route ?? this.route;
     this.bytesFromClient = 0;
     if (verdict.answer.kind === 'reset') return this.#close(true);
     this.#stage = 'lingering';
     this.held = null;
-    const { fd } = this.accepted;
-    if (verdict.answer.kind === 'alert') sockets.sendBytes(fd, encodeAlert(verdict.answer.description));
-    sockets.finish(fd);
+    this.context.host.helloOver(this);
+    this.sendAnswer(verdict.answer);
     if (this.clientEnded) return this.#close(false);
     this.setTimer(LINGER_TIMEOUT_MS);
     this.watchClient();

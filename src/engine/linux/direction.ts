@@ -3,9 +3,10 @@
  * all connections share and sent at once; only what the sink does not take is kept. A source that fills the buffer is
  * bulk traffic, and is spliced through a pipe without being copied.
  */
-import { BULK_BYTES_MIN, RELAY_ROUNDS_MAX } from '../../limits.ts';
+import { BULK_BYTES_MIN, PIPE_BYTES, RELAY_ROUNDS_MAX, SCRATCH_BYTES } from '../../limits.ts';
 import { EAGAIN, EINTR, EINVAL, SPLICE_F_MOVE, SPLICE_F_NONBLOCK } from './syscalls/constants.ts';
 import type { Region } from './syscalls/arena.ts';
+import type { Ticket } from '../../verdict.ts';
 import type { Pipe, PipePool } from './pipe-pool.ts';
 import type { Sockets } from './sockets.ts';
 
@@ -21,10 +22,14 @@ export const PUMP = {
   sourceFailed: 3,
   /** `errno` of the sink. */
   sinkFailed: 4,
+  /** It waits for bandwidth. */
+  paced: 5,
 } as const;
 
 export type PumpOutcome = (typeof PUMP)[keyof typeof PUMP];
 
+/** More than any region or pipe holds. */
+const UNPACED = 2 ** 30;
 const SPLICE_FLAGS = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 
 export interface DirectionContext {
@@ -58,6 +63,8 @@ export class Direction {
    * without waiting, since nothing was under way before it; what follows must not wait either.
    */
   gathers = false;
+  /** Where bytes are to be reserved before they are received; null if they are free. */
+  pace: Ticket | null = null;
   readonly #context: DirectionContext;
   #kept: Uint8Array | null = null;
   #keptStart = 0;
@@ -87,6 +94,7 @@ export class Direction {
 
   /** Moves bytes until it has to wait, or has had its share. */
   pump(): PumpOutcome {
+    if (this.#bulk) this.#context.pipes.noteBulk();
     for (let round = 0; round < RELAY_ROUNDS_MAX; round++) {
       if (this.holdsBytes) {
         const flushed = this.#kept === null ? this.#emptyPipe() : this.#sendKept();
@@ -95,7 +103,7 @@ export class Direction {
       }
       if (this.ended) return PUMP.ended;
       if (!this.canRead || !this.canWrite) return this.#rest();
-      const moved = this.#bulk ? this.#moveBulk() : this.#copy(this.#context.sockets.scratch);
+      const moved = this.pace === null ? this.#move(UNPACED) : this.#movePaced(this.pace);
       if (moved !== null) return moved;
     }
     return PUMP.gaveWay;
@@ -120,15 +128,34 @@ export class Direction {
     return PUMP.waits;
   }
 
+  /** Moves some bytes, `most` at most. */
+  #move(most: number): PumpOutcome | null {
+    return this.#bulk ? this.#moveBulk(most) : this.#copy(this.#context.sockets.scratch, most);
+  }
+
+  /** The same within the bandwidth. */
+  #movePaced(pace: Ticket): PumpOutcome | null {
+    const granted = pace.reserve(this.#bulk ? PIPE_BYTES : SCRATCH_BYTES);
+    if (granted === 0) {
+      this.#rest();
+      return PUMP.paced;
+    }
+    const before = this.bytes;
+    const moved = this.#move(granted);
+    pace.refund(granted - (this.bytes - before));
+    return moved;
+  }
+
   /** One receive and one send. */
-  #copy(region: Region): PumpOutcome | null {
+  #copy(region: Region, most: number): PumpOutcome | null {
     const { sockets } = this.#context;
-    const count = sockets.receive(this.source, region);
+    const asked = Math.min(region.length, most);
+    const count = sockets.receive(this.source, region, asked);
     if (count <= 0) return this.#readNothing(count);
     this.bytes += count;
     // Less than was asked for means that no more is there; whatever comes later is announced (epoll(7), question 9).
-    if (count < region.length) this.canRead = this.hangup || this.urgent;
-    this.#bulk = count === region.length;
+    if (count < asked) this.canRead = this.hangup || this.urgent;
+    this.#bulk = count === asked && count >= BULK_BYTES_MIN;
     if (this.gathers) {
       this.gathers = false;
       sockets.setNoDelay(this.sink);
@@ -142,12 +169,13 @@ export class Direction {
     return PUMP.waits;
   }
 
-  #moveBulk(): PumpOutcome | null {
+  #moveBulk(most: number): PumpOutcome | null {
     const { sockets, pipes } = this.#context;
     if (this.#spliceable && !this.urgent) this.#pipe ??= pipes.take();
     else this.#rest();
-    if (this.#pipe === null) return this.#copy(sockets.bulk);
-    const count = sockets.splice(this.source, this.#pipe.writeEnd, this.#pipe.capacity, SPLICE_FLAGS);
+    if (this.#pipe === null) return this.#copy(sockets.bulk, most);
+    const length = Math.min(this.#pipe.capacity, most);
+    const count = sockets.splice(this.source, this.#pipe.writeEnd, length, SPLICE_FLAGS);
     if (count > 0) {
       this.bytes += count;
       this.#piped = count;

@@ -3,6 +3,7 @@
  * workers never wait for it but for what they ask.
  */
 import type { BoundAddress, ConnectionOpened } from '../../events.ts';
+import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
@@ -87,7 +88,15 @@ export class LinuxEngine implements Engine {
     const bound = this.#listeners.map(({ address }) => address);
     this.#addresses = bound.map(({ text }) => text);
     this.#slots = Array.from({ length: this.#settings.workers }, () => this.#createSlot());
-    await Promise.all(this.#slots.map((_, index) => this.#startWorker(index)));
+    const faults = await Promise.all(this.#slots.map((_, index) => this.#startWorker(index)));
+    if (faults.every(fault => fault !== null)) {
+      await this.stopListening();
+      await this.terminate('killed');
+      const why = faults[0]?.message ?? 'there are none';
+      throw new SniwayError('ERR_ENGINE_UNAVAILABLE', `no worker thread can start: ${why}`, {
+        cause: faults[0],
+      });
+    }
     return bound;
   }
 
@@ -155,12 +164,13 @@ export class LinuxEngine implements Engine {
     };
   }
 
-  /** Resolves when the worker accepts, or has died before. */
-  #startWorker(index: number): Promise<void> {
+  /** Resolves when the worker accepts, or with the error it has died of before. */
+  #startWorker(index: number): Promise<Error | null> {
     const slot = this.#slots[index]!;
-    const { helloTimeoutMs, dialTimeoutMs, tcp, spin, plain, shared, workers } = this.#settings;
+    const { helloTimeoutMs, pending, dialTimeoutMs, tcp, spin, plain, shared, workers } = this.#settings;
     const listeners = this.#listeners.map(({ fds, address }) => ({ fd: fds[index]!, text: address.text }));
-    const settings = { helloTimeoutMs, dialTimeoutMs, tcp, spin };
+    const hello = { timeoutMs: helloTimeoutMs, pace: pending.pace };
+    const settings = { hello, dialTimeoutMs, tcp, spin };
     const start = {
       index,
       workers,
@@ -176,11 +186,12 @@ export class LinuxEngine implements Engine {
       slot.handle = new WorkerHandle(
         { start, counters: slot.counters, wake: fd => this.#sockets.kernel.write(fd, this.#one.address, 8) },
         {
-          message: message => (message.kind === 'ready' ? resolve() : this.#onMessage(index, slot, message)),
+          message: message =>
+            message.kind === 'ready' ? resolve(null) : this.#onMessage(index, slot, message),
           ended: error => {
             slot.handle = null;
             this.#onWorkerEnded(index, slot, error);
-            resolve();
+            resolve(error ?? new Error('it was told to end'));
           },
         },
       );
@@ -201,6 +212,9 @@ export class LinuxEngine implements Engine {
         return;
       case 'stopped':
         this.#awaitStopped.get(index)?.();
+        return;
+      case 'open':
+        this.#forgetUnreported(slot, message.ids);
         return;
       case 'idle':
         this.#resolveIdle(index);
@@ -226,6 +240,13 @@ export class LinuxEngine implements Engine {
       level: 'warn',
       message: `${dropped} records of connections were dropped: too slow to read them`,
     });
+    slot.handle?.tell({ kind: 'list-open' });
+  }
+
+  /** The records of how these connections ended were dropped: nobody will ever take them out. */
+  #forgetUnreported({ opened }: Slot, openIds: readonly number[]): void {
+    const open = new Set(openIds);
+    for (const id of opened.keys()) if (!open.has(id)) opened.delete(id);
   }
 
   async #answer(slot: Slot, { question, ask }: Extract<FromWorker, { kind: 'question' }>): Promise<void> {

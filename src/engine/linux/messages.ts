@@ -38,6 +38,8 @@ export type ToWorker =
   | { readonly kind: 'terminate'; readonly endReason: 'drained' | 'killed' }
   | { readonly kind: 'addresses'; readonly addresses: readonly PublishedAddresses[] }
   | { readonly kind: 'end-backend'; readonly backend: number }
+  /** Asks for `open`, after all records so far. */
+  | { readonly kind: 'list-open' }
   /** Asks for `idle` as soon as no connection is open. */
   | { readonly kind: 'watch-idle' }
   | { readonly kind: 'exit' };
@@ -48,4 +50,6 @@ export type FromWorker =
   | { readonly kind: 'records'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'notice'; readonly notice: Notice }
   | { readonly kind: 'stopped' }
+  /** Identifiers of the connections that are open. */
+  | { readonly kind: 'open'; readonly ids: readonly number[] }
   | { readonly kind: 'idle' };

@@ -38,10 +38,14 @@ export class PipePool extends WheelTimer {
     return this.#count;
   }
 
+  /** Told of each step of bulk traffic, whether it has a pipe or is copied. */
+  noteBulk(): void {
+    this.#reactor.noteUnpollable();
+  }
+
   /** An empty pipe, or null if there is none to be had now. */
   take(): Pipe | null {
     this.#usedAtMs = this.#reactor.now;
-    this.#reactor.noteBulk();
     return this.#idle.pop() ?? this.#open();
   }
 

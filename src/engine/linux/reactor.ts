@@ -113,8 +113,11 @@ export class Reactor {
     this.#queue.push(work);
   }
 
-  /** Bulk traffic gains nothing from polling: its waits are short, but what they wait for is work on another processor. */
-  noteBulk(): void {
+  /**
+   * Told of traffic that gains nothing from polling. The waits of bulk traffic are short, but what they wait for is work
+   * on another processor; new connections come when they come.
+   */
+  noteUnpollable(): void {
     this.#denseWaits = 0;
   }
 

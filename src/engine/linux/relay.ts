@@ -9,6 +9,8 @@ import { deathReason } from '../tcp-errors.ts';
 import type { Side } from '../tcp-errors.ts';
 import { Direction, PUMP } from './direction.ts';
 import type { EventOwner, QueuedWork } from './reactor.ts';
+import { RelayLimits, isBounded } from './relay-limits.ts';
+import type { LimitedRelay, RelayBounds } from './relay-limits.ts';
 import {
   EPOLLERR,
   EPOLLET,
@@ -49,7 +51,9 @@ export interface RelayOutcome {
 }
 
 /** One relay. Owns both sockets from its creation on, and closes both; if it cannot be created, the backend's only. */
-export class Relay extends WheelTimer implements EventOwner, QueuedWork {
+export class Relay extends WheelTimer implements EventOwner, QueuedWork, LimitedRelay {
+  /** Reading of the reactor's clock when something last happened. */
+  activeAtMs = 0;
   readonly up: Direction;
   readonly down: Direction;
   readonly #context: WorkerContext;
@@ -60,6 +64,7 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
   readonly #backendWatch: number;
   #clientEvents: number;
   #backendEvents: number;
+  #limits: RelayLimits | null = null;
   #queued = false;
   /** The side that was found dead, while what it sent before is still on its way to the other. */
   #dead: Side | null = null;
@@ -98,8 +103,10 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
   }
 
   /** Starts with the bytes of the client that the backend has not got yet. */
-  start(first: Uint8Array): void {
+  start(first: Uint8Array, bounds: RelayBounds): void {
     const { reactor } = this.#context;
+    this.activeAtMs = reactor.now;
+    if (isBounded(bounds)) this.#bound(new RelayLimits(reactor, this, bounds));
     reactor.timers.set(this, reactor.now, armDelayMs(this.#context.settings.tcp));
     this.up.prepend(first);
     if (first.length > 0 || this.up.canRead || this.up.ended) this.#pump(this.up);
@@ -112,8 +119,13 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
     this.#close(true);
   }
 
+  get isHalfClosed(): boolean {
+    return this.up.passed || this.down.passed;
+  }
+
   onEvents(role: number, events: number): void {
     if (this.#closed) return;
+    this.activeAtMs = this.#context.reactor.now;
     const source = role === CLIENT ? this.up : this.down;
     const sink = role === CLIENT ? this.down : this.up;
     if ((events & (EPOLLIN | EPOLLPRI | HANGUP_EVENTS)) !== 0) {
@@ -131,7 +143,12 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
 
   onTurn(): void {
     this.#queued = false;
+    this.resume();
+  }
+
+  resume(): void {
     if (this.#closed) return;
+    this.activeAtMs = this.#context.reactor.now;
     if (this.#dead !== null) return this.#flush();
     this.#pump(this.up);
     this.#pump(this.down);
@@ -150,6 +167,13 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
     this.#outcome.onFault(error);
   }
 
+  #bound(limits: RelayLimits): void {
+    this.#limits = limits;
+    this.up.pace = limits.pace;
+    this.down.pace = limits.pace;
+    limits.arm();
+  }
+
   #takeWatch({ fd, watch, events }: RelayedSocket, role: number): number {
     const { reactor } = this.#context;
     if (watch === -1) return reactor.watch(fd, events, this, role);
@@ -165,6 +189,8 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
         return this.#awaitSink(direction);
       case PUMP.gaveWay:
         return this.#enqueue();
+      case PUMP.paced:
+        return this.#limits?.awaitPace();
       case PUMP.ended:
         return this.#passEnd(direction);
       case PUMP.sourceFailed:
@@ -203,6 +229,7 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
       this.#close(false);
     } else {
       this.#context.sockets.finish(direction.sink);
+      this.#limits?.arm();
     }
   }
 
@@ -218,6 +245,9 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
     const code = errnoName(errno);
     this.#settle(deathReason(side, code, { client: this.up.ended, backend: this.down.ended }), code);
     this.#dead = side;
+    // What was sent before is little, and has a second.
+    this.up.pace = null;
+    this.down.pace = null;
     this.#flushUntilMs = reactor.now + RESET_FLUSH_TIMEOUT_MS;
     reactor.timers.set(this, reactor.now, RESET_FLUSH_TIMEOUT_MS);
     this.#flush();
@@ -251,6 +281,7 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork {
     this.#closed = true;
     const { reactor, sockets } = this.#context;
     reactor.timers.cancel(this);
+    this.#limits?.close();
     reactor.forget(this.#clientWatch);
     reactor.forget(this.#backendWatch);
     this.up.close();

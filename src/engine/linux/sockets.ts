@@ -141,9 +141,9 @@ export class Sockets {
     this.#options.set(fd, level, option, value);
   }
 
-  /** Bytes received into `region`, 0 at the end of file, or -1. */
-  receive(fd: number, region: Region): number {
-    const count = this.kernel.recv(fd, region.address, region.length, 0);
+  /** Bytes received into `region`, up to `most` of them, 0 at the end of file, or -1. */
+  receive(fd: number, region: Region, most = region.length): number {
+    const count = this.kernel.recv(fd, region.address, most, 0);
     if (count === -1) this.errno = this.kernel.errno();
     return count;
   }

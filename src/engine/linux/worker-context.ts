@@ -1,17 +1,17 @@
 /** What the connections of one worker share, and what they ask and tell of the outside. */
 import type { EndReason, Notice } from '../../events.ts';
 import type { NameQuestion } from '../../decide.ts';
-import type { BackendOutcome, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
+import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
-import type { PeerAddress } from '../../wire/peer-address.ts';
 import type { TcpSettings } from '../engine.ts';
+import type { HelloDeadline } from '../hello-deadline.ts';
 import type { PipePool } from './pipe-pool.ts';
 import type { Reactor } from './reactor.ts';
 import type { Sockets } from './sockets.ts';
 import type { LinuxConnection } from './connection.ts';
 
 export interface WorkerSettings {
-  readonly helloTimeoutMs: number;
+  readonly hello: HelloDeadline;
   readonly dialTimeoutMs: number;
   readonly tcp: TcpSettings;
   readonly spin: boolean;
@@ -23,8 +23,12 @@ export type TakeVerdict = (verdict: Verdict) => void;
 /** The part of a worker that knows configuration and the main thread. */
 export interface WorkerHost {
   /** Decides at once, or gives the question that has to be asked; `hello` lives only until it returns. */
-  decide(hello: ClientHello, client: PeerAddress): Verdict | NameQuestion;
+  decide(hello: ClientHello, client: Client): Verdict | NameQuestion;
   refuse(refusal: Refusal): RejectVerdict;
+  /** Called when the hello has not come with the first bytes; false if the connection was ended instead. */
+  helloPends(connection: LinuxConnection): boolean;
+  /** Called when a hello is not waited for any more. */
+  helloOver(connection: LinuxConnection): void;
   /** Asks the main thread; answers a number to `forget` the question by. */
   ask(question: NameQuestion, take: TakeVerdict): number;
   forget(question: number): void;

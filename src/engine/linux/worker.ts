@@ -1,32 +1,31 @@
 /** Composition root of a worker thread: one reactor with its own snapshot, accepting until it is told to end. */
-import { nowMs } from './clock.ts';
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { decide, decideRefusal } from '../../decide.ts';
+import { admit, decide, decideRefusal } from '../../decide.ts';
 import type { Decider, NameQuestion } from '../../decide.ts';
 import type { EndReason, Notice } from '../../events.ts';
 import {
   BULK_SCRATCH_BYTES,
   DEFER_ACCEPT_S,
-  RECORDS_BATCH_BYTES,
-  RECORDS_BYTES_MAX,
-  RECORDS_DELAY_MS,
   SCRATCH_BYTES,
   SPIN_MS,
   SPARE_DESCRIPTORS,
 } from '../../limits.ts';
 import { openLive } from '../../live.ts';
+import { PendingCounts } from '../../limiting/pending-counts.ts';
 import { createSnapshot } from '../../snapshot.ts';
-import type { BackendOutcome, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
+import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
+import { PendingHellos } from '../pending-hellos.ts';
 import { Acceptor } from './acceptor.ts';
 import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { OpenConnections } from './open-connections.ts';
 import { PipePool } from './pipe-pool.ts';
 import { Reactor } from './reactor.ts';
 import type { EventOwner } from './reactor.ts';
-import { RecordPacker } from './records.ts';
+import { RecordOutbox } from './record-outbox.ts';
 import { DescriptorOwners, WorkerCounters } from './shared-state.ts';
 import { Sockets } from './sockets.ts';
 import { EPOLLIN } from './syscalls/constants.ts';
@@ -43,25 +42,31 @@ class LinuxWorker implements WorkerHost, EventOwner {
   readonly #context: WorkerContext;
   readonly #decider: Decider;
   readonly #counters: WorkerCounters;
-  readonly #records = new RecordPacker(2 * RECORDS_BATCH_BYTES);
-  readonly #connections = new Set<LinuxConnection>();
+  readonly #records: RecordOutbox;
+  readonly #connections = new OpenConnections<LinuxConnection>();
   readonly #questions = new Map<number, TakeVerdict>();
-  readonly #helloTimeoutMs: number;
+  readonly #pending: PendingHellos;
   #acceptors: Acceptor[] = [];
   #nextQuestion = 1;
   #idleWatched = false;
-  #recordsSinceMs = 0;
 
   constructor(start: WorkerStart, context: Omit<WorkerContext, 'host' | 'settings'>) {
     this.#start = start;
-    this.#context = { ...context, settings: start.settings, host: this };
+    // A client that comes without a byte was held back by the kernel for that long.
+    const { hello } = start.settings;
+    const deferredMs = defersAccept({ helloTimeoutMs: hello.timeoutMs }) ? DEFER_ACCEPT_S * 1000 : 0;
+    const settings = { ...start.settings, hello: { ...hello, timeoutMs: hello.timeoutMs - deferredMs } };
+    this.#context = { ...context, settings, host: this };
     const live = openLive(start.plain, start.shared, start.index);
     live.addresses.update(start.addresses);
     this.#decider = { snapshot: createSnapshot(start.plain), live };
     this.#counters = new WorkerCounters(start.counters);
-    const { helloTimeoutMs } = start.settings;
-    // A client that comes without a byte was held back by the kernel for that long.
-    this.#helloTimeoutMs = helloTimeoutMs - (defersAccept(start.settings) ? DEFER_ACCEPT_S * 1000 : 0);
+    this.#records = new RecordOutbox(this.#counters, bytes =>
+      this.#tell({ kind: 'records', bytes }, [bytes.buffer]),
+    );
+    const { pending } = start.plain;
+    const counts = new PendingCounts(live.limits, pending.perClient);
+    this.#pending = new PendingHellos(counts, Math.max(1, Math.floor(pending.all / start.workers)));
   }
 
   run(): void {
@@ -78,8 +83,8 @@ class LinuxWorker implements WorkerHost, EventOwner {
         }),
     );
     this.#tell({ kind: 'ready' });
-    reactor.run(() => this.#beforeSleep());
-    this.#flushRecords();
+    reactor.run(() => this.#records.beforeSleep());
+    this.#records.flush();
   }
 
   // For the connections.
@@ -88,7 +93,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     return this.#counters.wantsEnded;
   }
 
-  decide(hello: ClientHello, client: PeerAddress): Verdict | NameQuestion {
+  decide(hello: ClientHello, client: Client): Verdict | NameQuestion {
     return decide(hello, client, this.#decider);
   }
 
@@ -119,11 +124,24 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#questions.delete(question);
   }
 
+  helloPends(connection: LinuxConnection): boolean {
+    const shed = (): void => this.#overLimit(connection, 'pending hellos');
+    connection.pending = this.#pending.enter(connection.accepted.peer, shed);
+    if (connection.pending === null) this.#overLimit(connection, 'pending hellos per client');
+    return connection.pending !== null;
+  }
+
+  helloOver(connection: LinuxConnection): void {
+    if (connection.pending !== null) this.#pending.leave(connection.pending);
+    connection.pending = null;
+  }
+
   ended(connection: LinuxConnection, endReason: EndReason): void {
+    this.helloOver(connection);
+    connection.accepted.ticket?.release();
     this.#connections.delete(connection);
     this.#counters.countEnded(endReason);
     if (this.#counters.wantsEnded) {
-      this.#makeRoom();
       this.#records.addEnded(connection, endReason);
     }
     this.#checkIdle();
@@ -163,13 +181,17 @@ class LinuxWorker implements WorkerHost, EventOwner {
         this.#tell({ kind: 'stopped' });
         return;
       case 'terminate':
-        for (const connection of this.#connections) connection.terminate(message.endReason);
+        for (const connection of this.#connections.list()) connection.terminate(message.endReason);
         return;
       case 'addresses':
         this.#decider.live.addresses.update(message.addresses);
         return;
       case 'end-backend':
-        for (const connection of this.#connections) connection.endBackend(message.backend);
+        for (const connection of this.#connections.list()) connection.endBackend(message.backend);
+        return;
+      case 'list-open':
+        this.#records.flush();
+        this.#tell({ kind: 'open', ids: this.#connections.list().map(({ accepted }) => accepted.id) });
         return;
       case 'watch-idle':
         this.#idleWatched = true;
@@ -183,10 +205,16 @@ class LinuxWorker implements WorkerHost, EventOwner {
   #accept(fd: number, peer: PeerAddress, listener: number): void {
     const connection = this.#admit(fd, peer, listener);
     try {
-      connection.start(this.#helloTimeoutMs);
+      const refusal = admit(connection.accepted, this.#decider.snapshot);
+      if (refusal === null) connection.start();
+      else connection.dismiss(refusal);
     } catch (error) {
       connection.onFault(error);
     }
+  }
+
+  #overLimit(connection: LinuxConnection, detail: string): void {
+    connection.dismiss(this.refuse({ kind: 'limit', detail }));
   }
 
   #refused(peer: PeerAddress, listener: number, errno: number): void {
@@ -198,11 +226,10 @@ class LinuxWorker implements WorkerHost, EventOwner {
   #admit(fd: number, peer: PeerAddress, listener: number): LinuxConnection {
     const { index, workers } = this.#start;
     const id = this.#counters.countAccepted() * workers + index + 1;
-    const accepted = { fd, id, listener, peer };
+    const accepted = { fd, id, listener, peer, ticket: null };
     const connection = new LinuxConnection(this.#context, accepted);
     this.#connections.add(connection);
     if (this.#counters.wantsOpened) {
-      this.#makeRoom();
       this.#records.addOpened(accepted);
     }
     return connection;
@@ -211,36 +238,8 @@ class LinuxWorker implements WorkerHost, EventOwner {
   #checkIdle(): void {
     if (!this.#idleWatched || this.#connections.size > 0) return;
     this.#idleWatched = false;
-    this.#flushRecords();
+    this.#records.flush();
     this.#tell({ kind: 'idle' });
-  }
-
-  // Records of connections, announced in batches.
-
-  #makeRoom(): void {
-    if (this.#records.length === 0) this.#recordsSinceMs = nowMs();
-    else if (this.#records.length >= RECORDS_BATCH_BYTES) this.#flushRecords();
-  }
-
-  #flushRecords(): void {
-    const { count, length } = this.#records;
-    if (length === 0) return;
-    const bytes = this.#records.take();
-    if (this.#counters.recordBytesUnderWay + length > RECORDS_BYTES_MAX) {
-      this.#counters.countDropped(count);
-      return;
-    }
-    this.#counters.countRecordsSent(length);
-    this.#tell({ kind: 'records', bytes }, [bytes.buffer]);
-  }
-
-  /** Records may wait for a moment for others; then a sleep is cut short. */
-  #beforeSleep(): number {
-    if (this.#records.length === 0) return -1;
-    const leftMs = RECORDS_DELAY_MS - (nowMs() - this.#recordsSinceMs);
-    if (leftMs > 0) return Math.ceil(leftMs);
-    this.#flushRecords();
-    return -1;
   }
 
   #tell(message: FromWorker, transfer: ArrayBuffer[] = []): void {

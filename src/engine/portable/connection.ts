@@ -5,7 +5,15 @@
 import type { Socket } from 'node:net';
 import type { ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
 import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
-import type { BackendOutcome, Refusal, RejectVerdict, RelayVerdict, Verdict } from '../../verdict.ts';
+import type {
+  BackendOutcome,
+  Client,
+  Refusal,
+  RejectVerdict,
+  RelaySpans,
+  RelayVerdict,
+  Verdict,
+} from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
@@ -15,6 +23,8 @@ import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
 import { formatEndpoint, relayOutcome } from '../happy-eyeballs.ts';
+import { helloPatienceMs } from '../hello-deadline.ts';
+import type { PendingEntry, PendingHellos } from '../pending-hellos.ts';
 import { StreamBuffer } from '../stream-buffer.ts';
 import { Dial } from './dial.ts';
 import type { DialedSocket } from './dial.ts';
@@ -24,6 +34,7 @@ import { endWasReset, errorCode, resetSocket } from './sockets.ts';
 export interface ConnectionContext {
   readonly host: EngineHost;
   readonly settings: EngineSettings;
+  readonly pending: PendingHellos;
   /** Called after the connection's record was handed to the host. */
   closed(connection: PortableConnection): void;
 }
@@ -34,6 +45,7 @@ export class PortableConnection {
   readonly #context: ConnectionContext;
   readonly #socket: Socket;
   readonly #opened: ConnectionOpened;
+  readonly #client: Client;
   readonly #startedAtMs = Date.now();
   readonly #acceptedAt = performance.now();
   #reader: HelloReader | null = new HelloReader();
@@ -52,25 +64,57 @@ export class PortableConnection {
   /** The backend that was taken and not given back yet; -1 for none. */
   #taken = -1;
   #relay: Relay | null = null;
+  /** Its place among those whose hello has not come. */
+  #pending: PendingEntry | null = null;
   #endReason: EndReason | null = null;
   #detail: string | null = null;
   #lingered = 0;
 
-  constructor(context: ConnectionContext, socket: Socket, opened: ConnectionOpened) {
+  constructor(
+    context: ConnectionContext,
+    socket: Socket,
+    { opened, listener }: { opened: ConnectionOpened; listener: number },
+  ) {
     this.#context = context;
     this.#socket = socket;
     this.#opened = opened;
+    const { address, port } = opened.client;
+    this.#client = { peer: parsePeerAddress(address, port), listener, ticket: null };
   }
 
   start(): void {
-    this.#timer = setTimeout(
-      () => this.#guarded(() => this.#refuse({ kind: 'hello-timeout' })),
-      this.#context.settings.helloTimeoutMs,
-    );
     this.#socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#onData(chunk)));
     this.#socket.on('end', () => this.#guarded(() => this.#onEnd()));
     this.#socket.on('error', error => this.#leave(errorCode(error)));
     this.#socket.on('close', () => this.#finish());
+    this.#guarded(() => this.#admit());
+  }
+
+  /** Lets the client in, to send its hello. */
+  #admit(): void {
+    const { host, pending } = this.#context;
+    const refusal = host.admit(this.#client);
+    if (refusal !== null) return this.#dismiss(refusal);
+    const overLimit = (detail: string): void => this.#dismiss(host.refuse({ kind: 'limit', detail }));
+    this.#pending = pending.enter(this.#client.peer, () => overLimit('pending hellos'));
+    if (this.#pending === null) return overLimit('pending hellos per client');
+    this.#awaitHello();
+  }
+
+  /** Waits as long as the client may take, which is longer the more of its hello has come. */
+  #awaitHello(): void {
+    const { helloTimeoutMs: timeoutMs, pending } = this.#context.settings;
+    const elapsedMs = performance.now() - this.#acceptedAt;
+    const delayMs = helloPatienceMs({ timeoutMs, pace: pending.pace }, elapsedMs, this.#stream.length);
+    if (delayMs > 0)
+      this.#timer = setTimeout(() => this.#guarded(() => this.#awaitHello()), Math.ceil(delayMs));
+    else this.#refuse({ kind: 'hello-timeout', isSlow: elapsedMs < timeoutMs });
+  }
+
+  /** The hello is not waited for any more. */
+  #leavePending(): void {
+    if (this.#pending !== null) this.#context.pending.leave(this.#pending);
+    this.#pending = null;
   }
 
   /** Ends the connection at once, whatever its stage. */
@@ -125,11 +169,11 @@ export class PortableConnection {
       return;
     }
     clearTimeout(this.#timer);
+    this.#leavePending();
     this.#noteNames(result.hello);
     this.#helloAt = performance.now();
     this.#stage = 'deciding';
-    const { address, port } = this.#opened.client;
-    const verdict = this.#context.host.decide(result.hello, parsePeerAddress(address, port));
+    const verdict = this.#context.host.decide(result.hello, this.#client);
     if (!(verdict instanceof Promise)) {
       this.#follow(verdict);
       return;
@@ -173,7 +217,7 @@ export class PortableConnection {
         clientBytes: () => this.#stream.bytes,
         canReplay: () => !this.#clientEnded && this.#stream.length < PENDING_BYTES_MAX,
         connected: () => (this.#dialedAt = performance.now()),
-        dialed: dialed => this.#guarded(() => this.#startRelay(dialed)),
+        dialed: dialed => this.#guarded(() => this.#startRelay(dialed, verdict.options)),
         failed: failure =>
           this.#guarded(() => this.#refuse({ kind: 'dial-failed', route: verdict.route, ...failure })),
       },
@@ -182,17 +226,22 @@ export class PortableConnection {
     dialing.start(timeoutMs - (this.#verdictAt - this.#helloAt));
   }
 
-  #startRelay({ socket, candidate, sent, answer }: DialedSocket): void {
+  #startRelay({ socket, candidate, sent, answer }: DialedSocket, spans: RelaySpans): void {
     this.#taken = candidate.backend;
     this.#stage = 'relaying';
     clearTimeout(this.#timer);
     this.#socket.removeAllListeners();
-    this.#relay = new Relay(this.#socket, socket, {
-      ended: (endReason, detail) => {
-        this.#settle(endReason, detail);
-        this.#finish();
+    const { ticket } = this.#client;
+    this.#relay = new Relay(
+      { client: this.#socket, backend: socket },
+      { spans, ticket },
+      {
+        ended: (endReason, detail) => {
+          this.#settle(endReason, detail);
+          this.#finish();
+        },
       },
-    });
+    );
     this.#relay.bytesFromClient = sent;
     const first = this.#stream.take().subarray(sent);
     this.#relay.start({ first, answer }, this.#clientEnded);
@@ -219,11 +268,19 @@ export class PortableConnection {
       return;
     }
     this.#stage = 'lingering';
+    this.#leavePending();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#socket.destroy(), LINGER_TIMEOUT_MS);
     if (verdict.answer.kind === 'alert') this.#socket.end(encodeAlert(verdict.answer.description));
     else this.#socket.end();
     this.#socket.resume();
+  }
+
+  /** As `reject`, but does not linger: what the connection holds is what there is too little of. */
+  #dismiss(verdict: RejectVerdict): void {
+    this.#reject(verdict);
+    // What is there already is read and dropped first: closing on unread bytes would reset.
+    setImmediate(() => setImmediate(() => this.#socket.destroy()));
   }
 
   #onEnd(): void {
@@ -258,6 +315,8 @@ export class PortableConnection {
   #finish(): void {
     if (this.#stage === 'closed') return;
     this.#stage = 'closed';
+    this.#leavePending();
+    this.#client.ticket?.release();
     clearTimeout(this.#timer);
     this.#dialing?.cancel();
     this.#leaveBackend(relayOutcome(this.#relay?.bytesFromBackend ?? 0, this.#endReason ?? 'client-gone'));

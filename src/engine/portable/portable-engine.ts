@@ -7,6 +7,7 @@
 import type { Server, Socket } from 'node:net';
 import type { BoundAddress } from '../../events.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
+import { PendingHellos } from '../pending-hellos.ts';
 import { PortableConnection } from './connection.ts';
 import { openListener } from './listener.ts';
 
@@ -19,11 +20,13 @@ class PortableEngine implements Engine {
   readonly #connections = new Set<PortableConnection>();
   #servers: Server[] = [];
   #waiters: (() => void)[] = [];
+  readonly #pending: PendingHellos;
   #nextId = 1;
 
   constructor(host: EngineHost, settings: EngineSettings) {
     this.#host = host;
     this.#settings = settings;
+    this.#pending = new PendingHellos(host.pending, settings.pending.all);
   }
 
   get connectionCount(): number {
@@ -33,10 +36,10 @@ class PortableEngine implements Engine {
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
     const bound: BoundAddress[] = [];
     try {
-      for (const target of targets) {
+      for (const [index, target] of targets.entries()) {
         const listener = await openListener(target, {
           tcp: this.#settings.tcp,
-          accept: (socket, address) => this.#accept(socket, address),
+          accept: (socket, address) => this.#accept(socket, address, index),
         });
         this.#servers.push(listener.server);
         listener.server.on('error', error =>
@@ -84,7 +87,7 @@ class PortableEngine implements Engine {
     for (const connection of this.#connections) connection.endBackend(backend);
   }
 
-  #accept(socket: Socket, listener: BoundAddress): void {
+  #accept(socket: Socket, listener: BoundAddress, index: number): void {
     const opened = {
       id: this.#nextId++,
       client: clientAddress(socket, listener),
@@ -92,9 +95,14 @@ class PortableEngine implements Engine {
     };
     this.#host.opened(opened);
     const connection = new PortableConnection(
-      { host: this.#host, settings: this.#settings, closed: closed => this.#forget(closed) },
+      {
+        host: this.#host,
+        settings: this.#settings,
+        pending: this.#pending,
+        closed: closed => this.#forget(closed),
+      },
       socket,
-      opened,
+      { opened, listener: index },
     );
     this.#connections.add(connection);
     connection.start();

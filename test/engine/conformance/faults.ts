@@ -115,7 +115,7 @@ export function describeHostFaults(engine: EngineName): void {
             kind: 'relay',
             route: NAME,
             candidates: [candidateAt(server.port)],
-            options: { retry: false },
+            options: { retry: false, idleMs: 0, halfCloseMs: 0, lifetimeMs: 0 },
           };
         },
       },
