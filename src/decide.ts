@@ -145,6 +145,10 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
       return reject('hello-timeout', policies.helloTimeout, refusal.isSlow ? 'too slow' : null);
     case 'limit':
       return reject('limit', policies.limit, refusal.detail);
+    case 'proxy-timeout':
+      return reject('proxy-timeout', policies.helloTimeout);
+    case 'proxy-malformed':
+      return reject('proxy-malformed', policies.notTls, refusal.code);
     case 'dial-failed':
       return {
         kind: 'reject',

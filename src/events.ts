@@ -12,6 +12,8 @@ export const END_REASONS = [
   'backend-gone',
   'client-timeout',
   'backend-timeout',
+  'proxy-timeout',
+  'proxy-malformed',
   'hello-timeout',
   'hello-too-large',
   'hello-malformed',
@@ -49,6 +51,7 @@ export interface ClientAddress {
 export interface ConnectionOpened {
   /** Counts up from 1 within one proxy. */
   readonly id: number;
+  /** Who has connected; in the record of the end, the client that a trusted proxy has named in a PROXY header. */
   readonly client: ClientAddress;
   /** The listener that accepted it, as in {@link BoundAddress.text}. */
   readonly listener: string;
@@ -56,6 +59,8 @@ export interface ConnectionOpened {
 
 /** The one record of an accepted connection, announced when it has ended. */
 export interface ConnectionEnded extends ConnectionOpened {
+  /** The proxy that has named the client in a PROXY header; null if the client itself has connected. */
+  readonly peer: ClientAddress | null;
   /** Milliseconds since the Unix epoch, by the wall clock, when the connection was accepted. */
   readonly startedAtMs: number;
   /** Canonical server name of the ClientHello; null if none was read. */

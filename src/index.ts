@@ -4,17 +4,22 @@ export type { CloseOptions, CloseResult, ProxyEvents, SniProxy } from './proxy.t
 export type {
   AnswerName,
   BackendConfig,
+  CustomTlvConfig,
   DurationText,
   EjectConfig,
   EngineName,
   GuardConfig,
   HealthConfig,
+  ListenerConfig,
   OneOrMany,
   PoliciesConfig,
+  ProxyInConfig,
+  ProxyOutConfig,
   ResolverConfig,
   RouteConfig,
   SniwayConfig,
   TimeoutsConfig,
+  TlvsConfig,
 } from './config/sniway-config.ts';
 export { ConfigError, SniwayError } from './errors.ts';
 export type { ConfigProblem, SniwayErrorCode } from './errors.ts';

@@ -20,6 +20,23 @@ export const LABEL_BYTES_MAX = 63;
 /** Bytes of a client-chosen value (refused name, ALPN list) that reach a log line. */
 export const LOGGED_BYTES_MAX = 255;
 
+/** Bytes of a PROXY header of version 1, its line end included (PROXY protocol, section 2.1). */
+export const PROXY_V1_BYTES_MAX = 107;
+/** Bytes of a PROXY header of version 2 that is read; client certificates in it take some thousand. */
+export const PROXY_V2_BYTES_MAX = 16 * 1024;
+/** Bytes of a unique identifier in a PROXY header (PROXY protocol, section 2.2.5). */
+export const PROXY_UNIQUE_ID_BYTES_MAX = 128;
+/** Bytes of a client's ALPN extension that are told to a backend; a longer one is left out, as backends have bounds too. */
+export const PROXY_ALPN_BYTES_MAX = 1024;
+/** Own values in one PROXY header. */
+export const PROXY_CUSTOM_TLVS_MAX = 16;
+/** Bytes of all own values in one PROXY header together: nginx reads no header of more than 4096 bytes. */
+export const PROXY_CUSTOM_BYTES_MAX = 2048;
+/** Milliseconds from accept until an expected PROXY header must be complete: its sender is near, and sends it at once. */
+export const PROXY_HEADER_TIMEOUT_MS = 3_000;
+/** Networks that one listener takes PROXY headers from. */
+export const PROXY_SOURCES_MAX = 1024;
+
 /** Milliseconds from accept until the hello must be complete: the market norm is 3 to 5 s. */
 export const HELLO_TIMEOUT_MS = 5_000;
 /** Milliseconds for name look-up and connecting together, over all addresses of a backend. */

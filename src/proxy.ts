@@ -1,4 +1,5 @@
 /** The composition root: a checked configuration, one engine, one snapshot. */
+import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { createAddressGuard } from './backends/address-guard.ts';
 import type { AddressGuard } from './backends/address-guard.ts';
@@ -97,6 +98,9 @@ export function createCheckedProxy(config: CheckedConfig): SniProxy {
   return new ComposedProxy(config, []);
 }
 
+/** Enough that no two runs of any proxy ever draw the same. */
+const INSTANCE_BYTES = 8;
+
 class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, EngineHost {
   readonly pending: PendingCounts;
   readonly #config: CheckedConfig;
@@ -143,7 +147,12 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
       policies: config.policies,
       timeoutMs: config.dialTimeoutMs,
     };
-    this.#engine = this.#selected.create(this, { ...config, plain: config, shared });
+    this.#engine = this.#selected.create(this, {
+      ...config,
+      plain: config,
+      shared,
+      instance: randomBytes(INSTANCE_BYTES).toString('hex'),
+    });
     this.#followInterest();
   }
 

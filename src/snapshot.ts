@@ -38,6 +38,8 @@ export interface PlainRoute {
 export interface PlainListener {
   readonly clients: PlainClients | null;
   readonly limits: PlainLimits | null;
+  /** Null where PROXY headers are refused. */
+  readonly proxyIn: ProxyIn | null;
 }
 
 /** The least pace of a hello, beside its deadline. */
@@ -67,6 +69,17 @@ export interface Policies {
   readonly dialFailed: Answer;
   readonly limit: Answer;
   readonly denied: Answer;
+}
+
+/** From whom PROXY headers are taken. */
+export interface ProxyIn {
+  /** Networks in CIDR form. */
+  readonly from: readonly string[];
+  /** Whether peers of a Unix-domain socket are trusted. */
+  readonly fromUnix: boolean;
+  readonly timeoutMs: number;
+  /** Whether a trusted peer must send one. */
+  readonly required: boolean;
 }
 
 export interface PlainConfig {

@@ -2,6 +2,8 @@
 import type { EndReason } from './events.ts';
 import type { HelloInvalid } from './wire/hello-reader.ts';
 import type { PeerAddress } from './wire/peer-address.ts';
+import type { ProxyErrorCode } from './wire/proxy-header.ts';
+import type { ProxyOut } from './wire/proxy-types.ts';
 
 /** A socket address to dial: never a name, so that what was checked is what is connected. */
 export type Endpoint =
@@ -14,10 +16,7 @@ export type Answer =
   | { readonly kind: 'close' }
   | { readonly kind: 'reset' };
 
-/** The PROXY protocol header that a backend is sent before anything else. */
-export interface ProxyOut {
-  readonly version: 1 | 2;
-}
+export type { ProxyOut } from './wire/proxy-types.ts';
 
 /** One address that a connection may be relayed to. */
 export interface Candidate {
@@ -102,6 +101,8 @@ export type Refusal =
   | { readonly kind: 'hello-timeout'; readonly isSlow: boolean }
   /** Too many connections whose hello has not come. */
   | { readonly kind: 'limit'; readonly detail: string }
+  | { readonly kind: 'proxy-timeout' }
+  | { readonly kind: 'proxy-malformed'; readonly code: ProxyErrorCode }
   | {
       readonly kind: 'dial-failed';
       readonly endReason: EndReason;

@@ -71,7 +71,9 @@ export class BackendKeeper {
       onTrouble: (host, code) => reports.notice(describeTrouble(host, code)),
     });
     this.#checker = new HealthChecker(
-      backends.flatMap(owner => (owner.pool.health === null ? [] : [{ owner, health: owner.pool.health }])),
+      backends.flatMap(owner =>
+        owner.pool.health === null ? [] : [{ owner, health: owner.pool.health, proxy: owner.plain.proxy }],
+      ),
       {
         locate: (owner, timeoutMs) => this.#locate(owner, timeoutMs),
         changed: (owner, problem) => this.#onChecked(owner, problem),

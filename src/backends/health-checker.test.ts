@@ -30,7 +30,7 @@ async function check(t: TestContext, answers: readonly ProbeResult[], health = H
   let given = 0;
   await new Promise<void>(resolve => {
     const checker = new HealthChecker(
-      [{ owner: 'a', health }],
+      [{ owner: 'a', health, proxy: null }],
       {
         locate: () => Promise.resolve([ENDPOINT]),
         changed: (owner, problem) => told.changes.push(`${given}: ${owner} ${problem ?? 'up'}`),
@@ -81,7 +81,7 @@ describe('HealthChecker', () => {
       const found: (string | null)[] = [];
       let located = 0;
       const checker = new HealthChecker(
-        [{ owner: 'a', health: { ...HEALTH, rise: 1 } }],
+        [{ owner: 'a', health: { ...HEALTH, rise: 1 }, proxy: null }],
         {
           locate: () =>
             located++ === 0
@@ -112,7 +112,7 @@ describe('HealthChecker', () => {
     await new Promise<void>(resolve => {
       const owners = Array.from({ length: 3 * HEALTH_CHECKS_MAX }, (_, owner) => owner);
       const checker = new HealthChecker(
-        owners.map(owner => ({ owner, health: { ...HEALTH, intervalMs: 60_000 } })),
+        owners.map(owner => ({ owner, health: { ...HEALTH, intervalMs: 60_000 }, proxy: null })),
         {
           locate: owner => {
             checked.add(owner);

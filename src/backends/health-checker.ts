@@ -3,7 +3,7 @@
  * it finds goes to its owner when it changes.
  */
 import { HEALTH_CHECKS_MAX } from '../limits.ts';
-import type { Endpoint } from '../verdict.ts';
+import type { Endpoint, ProxyOut } from '../verdict.ts';
 import { probeBackend } from './health-probe.ts';
 import type { Probe, ProbeResult } from './health-probe.ts';
 import type { PlainHealth } from './plain-pool.ts';
@@ -12,6 +12,8 @@ import type { PlainHealth } from './plain-pool.ts';
 export interface CheckedBackend<T> {
   readonly owner: T;
   readonly health: PlainHealth;
+  /** The PROXY header it expects; null for none. */
+  readonly proxy: ProxyOut | null;
 }
 
 export interface HealthReports<T> {
@@ -99,7 +101,7 @@ export class HealthChecker<T> {
   }
 
   /** All addresses of a backend share the time of its check; one that is well is enough. */
-  async #check({ owner, health }: Patient<T>): Promise<ProbeResult> {
+  async #check({ owner, health, proxy }: Patient<T>): Promise<ProbeResult> {
     const { serverName, timeoutMs } = health;
     const { signal } = this.#closing;
     const untilMs = performance.now() + timeoutMs;
@@ -108,7 +110,7 @@ export class HealthChecker<T> {
       for (const endpoint of await this.#reports.locate(owner, timeoutMs)) {
         const leftMs = untilMs - performance.now();
         if (leftMs <= 0) break;
-        result = await this.#probe({ endpoint, serverName, timeoutMs: leftMs, signal });
+        result = await this.#probe({ endpoint, serverName, proxy, timeoutMs: leftMs, signal });
         if (result.problem === null) break;
       }
     } catch (error) {

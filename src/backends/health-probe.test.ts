@@ -42,7 +42,32 @@ describe('judgeCertificate()', () => {
   });
 });
 
+const PROXY = { authority: false, alpn: false, uniqueId: false, crc32c: false, custom: [] };
+
 describe('probeBackend()', () => {
+  for (const version of [1, 2] as const) {
+    test(`sends a PROXY header of version ${version} first where the backend waits for one`, async t => {
+      const server = createServer();
+      const header = new Promise<Buffer>(resolve => {
+        server.once('connection', socket => socket.once('data', resolve));
+      });
+      server.listen(0, '127.0.0.1');
+      await new Promise(resolve => {
+        server.once('listening', resolve);
+      });
+      t.after(() => server.close());
+      const { port } = server.address() as AddressInfo;
+      const endpoint = { kind: 'tcp', address: '127.0.0.1', port, family: 4 } as const;
+      const { signal } = new AbortController();
+      const probe = { endpoint, serverName: '', proxy: { ...PROXY, version }, timeoutMs: 5_000, signal };
+      assert.equal((await probeBackend(probe)).problem, null);
+      const told = (await header).toString('latin1');
+      if (version === 1)
+        assert.match(told, new RegExp(`^PROXY TCP4 127\\.0\\.0\\.1 127\\.0\\.0\\.1 [0-9]+ ${port}\r\n$`));
+      else assert.equal(told, '\r\n\r\n\0\r\nQUIT\n\x20\0\0\0');
+    });
+  }
+
   test('ends at its time-out, and when it is given up', async t => {
     const silent = createServer().listen(0, '127.0.0.1');
     await new Promise(resolve => {
@@ -51,7 +76,12 @@ describe('probeBackend()', () => {
     t.after(() => silent.close());
     const { port } = silent.address() as AddressInfo;
     const endpoint = { kind: 'tcp', address: '127.0.0.1', port, family: 4 } as const;
-    const tls = { endpoint, serverName: 'www.example.com', signal: new AbortController().signal };
+    const tls = {
+      endpoint,
+      proxy: null,
+      serverName: 'www.example.com',
+      signal: new AbortController().signal,
+    };
     assert.equal((await probeBackend({ ...tls, timeoutMs: 20 })).problem, 'timeout');
     const giveUp = new AbortController();
     const given = probeBackend({ ...tls, timeoutMs: 20_000, signal: giveUp.signal });

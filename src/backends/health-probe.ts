@@ -2,8 +2,11 @@
 import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls } from 'node:tls';
-import type { PeerCertificate, TLSSocket } from 'node:tls';
-import type { Endpoint } from '../verdict.ts';
+import type { PeerCertificate } from 'node:tls';
+import type { Endpoint, ProxyOut } from '../verdict.ts';
+import { encodeOwnHeader } from '../wire/proxy-encoder.ts';
+
+const NOTHING = new Uint8Array(0);
 
 export interface ProbeResult {
   /** What is wrong; null if all is well. */
@@ -16,6 +19,8 @@ export interface Probe {
   readonly endpoint: Endpoint;
   /** Empty for a check that only connects. */
   readonly serverName: string;
+  /** The PROXY header that comes first, which says that nobody else's connection this is; null for none. */
+  readonly proxy: ProxyOut | null;
   readonly timeoutMs: number;
   /** Gives the probe up. */
   readonly signal: AbortSignal;
@@ -23,13 +28,10 @@ export interface Probe {
 
 /** Never rejects. Whoever signed the certificate is its clients' affair: they may trust another authority than we do. */
 export function probeBackend(probe: Probe): Promise<ProbeResult> {
-  const { endpoint, serverName, timeoutMs, signal } = probe;
-  const where =
-    endpoint.kind === 'unix' ? { path: endpoint.path } : { host: endpoint.address, port: endpoint.port };
-  const isTls = serverName !== '';
-  const socket: Socket | TLSSocket = isTls
-    ? connectTls({ ...where, servername: serverName, rejectUnauthorized: false })
-    : connectTcp(where);
+  const { endpoint, serverName, proxy, timeoutMs, signal } = probe;
+  const socket = connectTcp(
+    endpoint.kind === 'unix' ? { path: endpoint.path } : { host: endpoint.address, port: endpoint.port },
+  );
   return new Promise(resolve => {
     const end = (problem: string | null, expiresAtMs: number | null = null): void => {
       clearTimeout(timer);
@@ -40,19 +42,29 @@ export function probeBackend(probe: Probe): Promise<ProbeResult> {
     const abort = (): void => end('aborted');
     const timer = setTimeout(() => end('timeout'), timeoutMs);
     signal.addEventListener('abort', abort, { once: true });
-    socket.on('error', (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+    const fail = (error: NodeJS.ErrnoException): void => end(error.code ?? error.message);
+    socket.on('error', fail);
     socket.on('close', () => end('closed'));
-    if (!isTls) socket.once('connect', () => end(null));
-    else {
-      socket.once('secureConnect', () => {
-        const { problem, expiresAtMs } = judgeCertificate(
-          serverName,
-          (socket as TLSSocket).getPeerCertificate(),
-        );
+    socket.once('connect', () => {
+      const header = proxy === null ? NOTHING : encodeOwnHeader(proxy, endsOf(socket, endpoint));
+      if (serverName === '') {
+        socket.write(header, () => end(null));
+        return;
+      }
+      if (header.length > 0) socket.write(header);
+      const tls = connectTls({ socket, servername: serverName, rejectUnauthorized: false });
+      tls.on('error', fail);
+      tls.once('secureConnect', () => {
+        const { problem, expiresAtMs } = judgeCertificate(serverName, tls.getPeerCertificate());
         end(problem, expiresAtMs);
       });
-    }
+    });
   });
+}
+
+function endsOf({ localAddress, localPort = 0 }: Socket, endpoint: Endpoint): readonly [Endpoint, Endpoint] {
+  if (endpoint.kind === 'unix' || localAddress === undefined) return [{ kind: 'unix', path: '' }, endpoint];
+  return [{ ...endpoint, address: localAddress, port: localPort }, endpoint];
 }
 
 /** Whether clients that ask for this name can use the certificate: it names it, and it is valid now. */

@@ -46,6 +46,18 @@ describe('mergeFlags()', () => {
     assert.deepEqual(mergeFlags({ resolver: 'system' }, flags).input, { resolver: flags.resolver });
   });
 
+  test('lets every listener take headers from proxies, but those that say themselves from whom', () => {
+    const own = { address: 8443, proxyProtocol: { from: 'fd00::/8' } };
+    const flags = { acceptProxyFrom: ['10.0.0.0/8', '::1'] };
+    const proxyProtocol = { from: flags.acceptProxyFrom };
+    assert.deepEqual(mergeFlags({ listen: 443 }, flags).input, { listen: [{ address: 443, proxyProtocol }] });
+    const { input, originOf } = mergeFlags({ listen: [own, { address: '[::1]:1' }] }, flags);
+    assert.deepEqual(input, { listen: [own, { address: '[::1]:1', proxyProtocol }] });
+    assert.equal(originOf(['listen', 0, 'proxyProtocol', 'from']), null);
+    assert.equal(originOf(['listen', 1, 'proxyProtocol', 'from', 0]), "--accept-proxy-from '10.0.0.0/8 ::1'");
+    assert.deepEqual(mergeFlags({}, flags).input, {});
+  });
+
   test('leaves what has the wrong shape in the file for the check to name', () => {
     const file = { guard: 'abc', timeouts: [1] };
     assert.deepEqual(mergeFlags(file, { allowNet: ['::1'], drain: '5s' }).input, file);

@@ -11,6 +11,7 @@ export interface ConfigFlags {
   readonly allowNet?: readonly string[];
   readonly denyNet?: readonly string[];
   readonly resolver?: readonly string[];
+  readonly acceptProxyFrom?: readonly string[];
   readonly engine?: string;
   readonly workers?: string;
   readonly helloTimeout?: string;
@@ -66,6 +67,12 @@ export function addConfigFlags(command: Command): void {
         'ask this DNS server for names (repeatable), or system for the look-up of the system (default: auto)',
       ),
     )
+    .addOption(
+      many(
+        '--accept-proxy-from <cidr>',
+        'take client addresses from PROXY headers of proxies in this network (repeatable), on every listener',
+      ),
+    )
     .option('--engine <engine>', 'auto, portable or linux (default: auto)')
     .option('--workers <n>', 'threads that move bytes, linux engine only (default: one for each processor)')
     .option('--hello-timeout <time>', 'time for the whole ClientHello (default: 5s)')
@@ -93,6 +100,7 @@ export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
     input['listen'] = flags.listen;
     for (const [index, text] of flags.listen.entries()) put(['listen', index], '--listen', text);
   }
+  mergeProxies(input, flags, put);
   append(input, 'routes', (flags.route ?? []).map(parseRouteFlag), (path, index) =>
     put(path, '--route', flags.route?.[index] ?? ''),
   );
@@ -141,6 +149,19 @@ function append(
 }
 
 type Put = (path: Path, flag: string, text: string) => void;
+
+/** Listeners that say themselves whose headers they take keep to that. */
+function mergeProxies(input: Record<string, unknown>, { acceptProxyFrom }: ConfigFlags, put: Put): void {
+  const { listen } = input;
+  if (acceptProxyFrom === undefined || listen === undefined) return;
+  const listeners: readonly unknown[] = Array.isArray(listen) ? listen : [listen];
+  input['listen'] = listeners.map((listener, index) => {
+    const given = isObject(listener) ? listener : { address: listener };
+    if (given['proxyProtocol'] !== undefined) return given;
+    put(['listen', index, 'proxyProtocol'], '--accept-proxy-from', acceptProxyFrom.join(' '));
+    return { ...given, proxyProtocol: { from: acceptProxyFrom } };
+  });
+}
 
 function mergeGuard(input: Record<string, unknown>, flags: ConfigFlags, put: Put): void {
   if (flags.allowNet === undefined && flags.denyNet === undefined) return;

@@ -23,11 +23,12 @@ export function describePool(pool: PlainPool): Line[] {
   return [...backends, ...describeBalance(pool), ...describeHealth(pool)];
 }
 
-function describeBackend({ backend, weight, backup, maxConnections }: PlainBackend): string {
+function describeBackend({ backend, weight, backup, maxConnections, proxy }: PlainBackend): string {
   const more = [
     ...(weight === 1 ? [] : [`weight ${weight}`]),
     ...(backup ? ['backup'] : []),
     ...(maxConnections === 0 ? [] : [`at most ${maxConnections} connections`]),
+    ...(proxy === null ? [] : [`PROXY v${proxy.version}`]),
   ];
   const text = escapeControls(formatBackend(backend));
   return more.length === 0 ? text : `${text} (${more.join(', ')})`;

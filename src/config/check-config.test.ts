@@ -37,7 +37,7 @@ const SAMPLE: SniwayConfig = {
 /** What a route, a listener and the whole proxy say of their clients where nothing is said. */
 const ENDLESS = { idleMs: 0, halfCloseMs: 0, lifetimeMs: 0 };
 const FREE_ROUTE = { clients: null, limits: null, spans: ENDLESS };
-const FREE_LISTENER = { clients: null, limits: null };
+const FREE_LISTENER = { clients: null, limits: null, proxyIn: null };
 const PENDING = { all: 8_192, perClient: 512, pace: { graceMs: 4_000, bytesPerSecond: 64 } };
 
 const CHECKED: CheckedConfig = {

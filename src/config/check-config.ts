@@ -25,6 +25,7 @@ import { errorAt, settleFindings } from './findings.ts';
 import { formatListenTarget, parseListenTarget } from './listen-target.ts';
 import { createOwnListenerSearch, findListenerConflict } from './own-listeners.ts';
 import { readClients, readLimits, readNetworks, readPending } from './read-limits.ts';
+import { findProxyInProblems, readProxyIn } from './read-proxy.ts';
 import type { RouteDraft } from './read-routes.ts';
 import { readRoutes } from './read-routes.ts';
 import { findResolverProblems, readResolver } from './resolver.ts';
@@ -104,7 +105,7 @@ function readListeners(input: unknown, findings: Finding[]): ReadListener[] {
   }
   const listeners: ReadListener[] = [];
   for (const { value, path } of placed) {
-    const { address, clients, limits } = isObject(value) ? value : { address: value };
+    const { address, clients, limits, proxyProtocol } = isObject(value) ? value : { address: value };
     const parsed =
       typeof address === 'string' || typeof address === 'number' ? parseListenTarget(address) : null;
     if (parsed?.ok !== true) continue;
@@ -112,7 +113,9 @@ function readListeners(input: unknown, findings: Finding[]): ReadListener[] {
     const others = listeners.map(listener => listener.target);
     const conflict = findListenerConflict(target, others);
     if (conflict !== null) findings.push(errorAt(isObject(value) ? [...path, 'address'] : path, conflict));
-    listeners.push({ target, plain: { clients: readClients(clients), limits: readLimits(limits) } });
+    const proxyIn = readProxyIn(proxyProtocol, target);
+    findings.push(...findProxyInProblems(proxyIn, [...path, 'proxyProtocol']));
+    listeners.push({ target, plain: { clients: readClients(clients), limits: readLimits(limits), proxyIn } });
   }
   return listeners;
 }

@@ -20,12 +20,13 @@ import { parseDuration } from './duration.ts';
 import { errorAt } from './findings.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { quote } from './plain-text.ts';
-import { asObject, isObject } from './read-value.ts';
+import { findProxyOutProblems, readProxyOut } from './read-proxy.ts';
+import { asObject, asPlaced, isObject } from './read-value.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 
 /** Keys of a route that say something about its backends. */
-const POOL_KEYS = ['balance', 'retry', 'eject', 'health', 'onDown'] as const;
+const POOL_KEYS = ['balance', 'retry', 'eject', 'health', 'onDown', 'proxyProtocol', 'tlvs'] as const;
 
 /** The pool of a route with a single backend and nothing more. */
 export function poolOfOne(backend: Backend): PlainPool {
@@ -35,7 +36,7 @@ export function poolOfOne(backend: Backend): PlainPool {
 /** The pool as far as it can be read; null without a sound backend. Numbers are given by `numberBackends`. */
 export function readPool(route: Values, patterns: readonly string[]): PlainPool | null {
   const entries = Array.isArray(route.backends) ? (route.backends as unknown[]) : [route.backend];
-  const backends = entries.flatMap(entry => readBackend(entry) ?? []);
+  const backends = entries.flatMap(entry => readBackend(entry, route) ?? []);
   return backends.length === 0 ? null : poolOf(backends, route, patterns[0] ?? '');
 }
 
@@ -64,6 +65,10 @@ export function findPoolProblems(route: Values, action: RouteAction | null, path
   }
   if (action?.kind !== 'relay') return [];
   return [
+    ...findProxyOutProblems(route, path),
+    ...asPlaced(route.backends, [...path, 'backends']).flatMap(({ value, path: place }) =>
+      findProxyOutProblems(asObject(value), place),
+    ),
     ...findTwins(route, path),
     ...findBackupsOnly(action.pool, path),
     ...findNameless(action.pool, path),
@@ -74,7 +79,7 @@ function findTwins({ backends }: Values, path: ProblemPath): Finding[] {
   if (!Array.isArray(backends)) return [];
   const seen = new Map<string, number>();
   return (backends as unknown[]).flatMap((entry, index) => {
-    const read = readBackend(entry);
+    const read = readBackend(entry, {});
     if (read === null) return [];
     const text = formatBackend(read.backend);
     const earlier = seen.get(text);
@@ -103,21 +108,29 @@ function findNameless({ health, backends }: PlainPool, path: ProblemPath): Findi
   return [errorAt([...path, 'health'], message)];
 }
 
-function readBackend(entry: unknown): PlainBackend | null {
-  const values = isObject(entry) ? entry : { address: entry };
+function readBackend(entry: unknown, route: Values): PlainBackend | null {
+  const given = isObject(entry) ? entry : { address: entry };
+  const { proxyProtocol, tlvs } = route;
+  const values = saysProxy(given) ? given : { ...given, proxyProtocol, tlvs };
   if (typeof values.address !== 'string') return null;
   const parsed = parseBackend(values.address);
   return parsed.ok ? plainBackend(parsed.backend, values) : null;
 }
 
-function plainBackend(backend: Backend, { weight, backup, maxConnections }: Values): PlainBackend {
+/** Where a backend says nothing about PROXY headers, what its route says counts. */
+function saysProxy({ proxyProtocol, tlvs }: Values): boolean {
+  return proxyProtocol !== undefined || tlvs !== undefined;
+}
+
+function plainBackend(backend: Backend, values: Values): PlainBackend {
+  const { weight, backup, maxConnections } = values;
   return {
     id: -1,
     backend,
     weight: numberOr(weight, 1),
     backup: backup === true,
     maxConnections: numberOr(maxConnections, 0),
-    proxy: null,
+    proxy: readProxyOut(values),
   };
 }
 

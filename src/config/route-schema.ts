@@ -26,6 +26,7 @@ import { ANSWER_NAMES } from './answer.ts';
 import { describeFound } from './issue-findings.ts';
 import { clients, limits, spans } from './limit-schema.ts';
 import { quote } from './plain-text.ts';
+import { proxyOut, tlvs } from './proxy-schema.ts';
 import { checkAlpn, checkName } from './route-words.ts';
 import { count, oneOrMany, text, timeout, word } from './schema-parts.ts';
 import type { Checked, Shape } from './schema-parts.ts';
@@ -61,6 +62,7 @@ const backend = z.strictObject({
     .optional()
     .meta({ description: 'Used only while no other backend is usable', default: false }),
   maxConnections: count(CONNECTIONS_MAX, 'Connections it gets at once. Default: as many as come'),
+  ...proxyOut,
 } satisfies Shape<BackendConfig>);
 
 const eject = z.strictObject({
@@ -130,12 +132,15 @@ export const route = z.strictObject({
     .strictObject(spans)
     .optional()
     .describe('How long its relays may last. Default: as timeouts at the top'),
+  ...proxyOut,
 } satisfies Shape<RouteConfig>);
 
 /** The keys of a route and of what it holds, for messages. */
 export const routeKeys = {
   routes: Object.keys(route.shape),
   'routes.backends': Object.keys(backend.shape),
+  'routes.tlvs': Object.keys(tlvs.shape),
+  'routes.backends.tlvs': Object.keys(tlvs.shape),
   'routes.eject': Object.keys(eject.shape),
   'routes.health': Object.keys(health.shape),
   'routes.clients': Object.keys(clients.shape),

@@ -67,6 +67,8 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'clients',
       'limits',
       'timeouts',
+      'proxyProtocol',
+      'tlvs',
     ],
   ],
   ['eject', ROOT.properties?.routes?.items?.properties?.eject, ['failures', 'base', 'max']],

@@ -22,6 +22,7 @@ import { clients, limits, proxyLimits, spans } from './limit-schema.ts';
 import { parseListenTarget } from './listen-target.ts';
 import { parseNetwork } from './network.ts';
 import { FAMILY_WORDS, checkHostsFile, checkServers } from './resolver.ts';
+import { proxyIn } from './proxy-schema.ts';
 import { answer, route, routeKeys } from './route-schema.ts';
 import { count, noneOrMany, oneOrMany, policy, report, text, timeout, word } from './schema-parts.ts';
 import type { Shape } from './schema-parts.ts';
@@ -114,6 +115,9 @@ const listener = z.strictObject({
   address: z.union([listenText, listenPort]).describe('Where to accept connections'),
   clients: clients.optional().describe('Which clients may connect. Default: every client'),
   limits: limits.optional().describe('What its connections may take. Default: nothing is limited'),
+  proxyProtocol: proxyIn
+    .optional()
+    .describe('Take client addresses from PROXY headers. Default: a header is refused'),
 } satisfies Shape<ListenerConfig>);
 
 const config = z.strictObject({
@@ -160,6 +164,7 @@ const KEYS = {
   'listen.clients': Object.keys(clients.shape),
   'listen.limits': Object.keys(limits.shape),
   limits: Object.keys(proxyLimits.shape),
+  'listen.proxyProtocol': Object.keys(proxyIn.shape),
   ...routeKeys,
   policies: Object.keys(policies.shape),
   guard: Object.keys(guard.shape),

@@ -56,8 +56,61 @@ export interface SniwayConfig {
   readonly engine?: EngineName | undefined;
 }
 
+/** One address to accept connections at, and who comes there. */
+export interface ListenerConfig {
+  /** As in `listen`. */
+  readonly address: string | number;
+  /** PROXY headers that name the client. Default: none are taken, and one that comes is refused as `not-tls`. */
+  readonly proxyProtocol?: ProxyInConfig | undefined;
+}
+
+/** PROXY headers of version 1 or 2 in front of the ClientHello, from proxies that are trusted. */
+export interface ProxyInConfig {
+  /**
+   * Networks of those proxies, or `unix` for whoever may open a Unix-domain socket. Any other peer counts as a client
+   * itself, and its header is refused. Needed, except on a `unix:` listener.
+   */
+  readonly from?: OneOrMany<string> | undefined;
+  /** From accept until the header must be complete. Default `3s`; more than zero. */
+  readonly timeout?: DurationText | undefined;
+  /** Whether those proxies must send a header. Default true. */
+  readonly required?: boolean | undefined;
+}
+
+/** The PROXY header that a backend is sent in front of the ClientHello. */
+export interface ProxyOutConfig {
+  /** Which version of it. Default: no header. */
+  readonly proxyProtocol?: 'v1' | 'v2' | undefined;
+  /** What version 2 tells beside the addresses; true for all of it but `custom`. Default: nothing. */
+  readonly tlvs?: boolean | TlvsConfig | undefined;
+}
+
+/** What PROXY headers of version 2 tell of a connection. */
+export interface TlvsConfig {
+  /** PP2_TYPE_AUTHORITY: the server name. Default true. */
+  readonly authority?: boolean | undefined;
+  /** PP2_TYPE_ALPN: the protocols the client offers, as they stand in its hello. Default true. */
+  readonly alpn?: boolean | undefined;
+  /** PP2_TYPE_UNIQUE_ID: differs for each connection, over restarts too; ends in the `id` of records. Default true. */
+  readonly uniqueId?: boolean | undefined;
+  /** PP2_TYPE_CRC32C: a checksum of the header. Default true. */
+  readonly crc32c?: boolean | undefined;
+  /** Values of your own. Default: none. */
+  readonly custom?: readonly CustomTlvConfig[] | undefined;
+}
+
+/** One value of your own: exactly one of `value`, `hex` and `base64`. */
+export interface CustomTlvConfig {
+  /** 224 to 239 (`0xE0` to `0xEF`) are free for anybody; others as the PROXY protocol registers them. */
+  readonly type: number | string;
+  /** As text, in UTF-8. */
+  readonly value?: string | undefined;
+  readonly hex?: string | undefined;
+  readonly base64?: string | undefined;
+}
+
 /** Names, and what is done with their connections: exactly one of `backend`, `backends` and `reject`. */
-export interface RouteConfig {
+export interface RouteConfig extends ProxyOutConfig {
   /** Shown in logs and metrics; unique. Default: the first pattern. */
   readonly name?: string | undefined;
   /**
@@ -165,8 +218,8 @@ export interface SpansConfig {
   readonly lifetime?: DurationText | undefined;
 }
 
-/** One of several backends. */
-export interface BackendConfig {
+/** One of several backends. Where it says nothing about PROXY headers, what its route says counts. */
+export interface BackendConfig extends ProxyOutConfig {
   /** As in `backend`. */
   readonly address: string;
   /** Its share of the connections against the others, 1 to 1000. Default 1. */

@@ -24,6 +24,7 @@ export interface EngineHost {
   /**
    * Called once for each complete hello. `hello` views memory that the engine reuses: it may be read only until the
    * call returns or, if it returns a promise, until that settles. A verdict for a client gone meanwhile is dropped.
+   * `client` is the one that a trusted proxy has named, where one has.
    */
   decide(hello: ClientHello, client: Client): Verdict | Promise<Verdict>;
   /** Called when a client was accepted, before anything of it is read: a verdict if it is refused, or null. */
@@ -77,6 +78,8 @@ export interface EngineSettings {
   readonly plain: PlainConfig;
   /** What those threads and the main thread know of each other; see live.ts. */
   readonly shared: SharedMemory;
+  /** Differs for each proxy and each run: what identifiers of connections begin with. */
+  readonly instance: string;
   readonly helloTimeoutMs: number;
   /** Bounds on connections whose hello has not come; `all` of them are shared out among the workers. */
   readonly pending: PendingLimits;

@@ -27,6 +27,12 @@ export class StreamBuffer {
     this.#length = length;
   }
 
+  /** Lets go of the first bytes. */
+  drop(count: number): void {
+    this.#bytes.copyWithin(0, count, this.#length);
+    this.#length -= count;
+  }
+
   /** Hands all bytes over and lets go of them. */
   take(): Uint8Array {
     const { bytes } = this;

@@ -8,6 +8,7 @@ const record: ConnectionEnded = {
   id: 7,
   client: { address: '2001:db8::1', port: 50_000 },
   listener: '[::]:443',
+  peer: null,
   startedAtMs: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
   serverName: 'www.example.com',
   rawName: null,
@@ -56,12 +57,28 @@ describe('formatAccessLine()', () => {
     );
   });
 
+  test('tells who has named the client', () => {
+    const named = { ...record, peer: { address: 'fd00::1', port: 40_000 } };
+    assert.match(
+      formatAccessLine(named, 'text'),
+      /^\S+ \[2001:db8::1\]:50000 www\.example\.com peer=\[fd00::1\]:40000 route=/,
+    );
+    const json = JSON.parse(formatAccessLine(named, 'json')) as object;
+    assert.deepEqual({ ...json, peer: null, peerPort: null }, JSON.parse(formatAccessLine(record, 'json')));
+    assert.match(
+      formatAccessLine({ ...record, peer: { address: 'unix', port: 0 } }, 'text'),
+      / peer=unix:0 /,
+    );
+  });
+
   test('writes one JSON object', () => {
     assert.deepEqual(JSON.parse(formatAccessLine(record, 'json')), {
       time: '2026-01-02T03:04:05.678Z',
       id: 7,
       client: '2001:db8::1',
       clientPort: 50_000,
+      peer: null,
+      peerPort: null,
       listener: '[::]:443',
       serverName: 'www.example.com',
       rawName: null,

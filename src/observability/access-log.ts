@@ -1,5 +1,5 @@
 /** One line for each ended connection: as text for people, as JSON for programs. */
-import type { ConnectionEnded } from '../events.ts';
+import type { ClientAddress, ConnectionEnded } from '../events.ts';
 import { escapeBytes } from '../wire/host-name.ts';
 import { LOGGED_BYTES_MAX } from '../limits.ts';
 
@@ -11,10 +11,10 @@ export function formatAccessLine(record: ConnectionEnded, format: AccessLogForma
 }
 
 function formatText(record: ConnectionEnded): string {
-  const { client } = record;
-  const address = client.address.includes(':') ? `[${client.address}]` : client.address;
+  const { client, peer } = record;
   const name = record.serverName ?? (record.rawName === null ? '-' : `"${record.rawName}"`);
   const fields = [
+    ...(peer === null ? [] : [`peer=${formatAddress(peer)}`]),
     `route=${quote(record.route)}`,
     `backend=${quote(record.backend)}`,
     ...(record.attempts > 1 ? [`attempts=${record.attempts}`] : []),
@@ -28,7 +28,7 @@ function formatText(record: ConnectionEnded): string {
     `end=${record.endReason}`,
   ];
   if (record.detail !== null) fields.push(`detail=${quote(escapeText(record.detail))}`);
-  return `${new Date(record.startedAtMs).toISOString()} ${address}:${client.port} ${name} ${fields.join(' ')}`;
+  return `${new Date(record.startedAtMs).toISOString()} ${formatAddress(client)} ${name} ${fields.join(' ')}`;
 }
 
 function formatJson(record: ConnectionEnded): string {
@@ -37,6 +37,8 @@ function formatJson(record: ConnectionEnded): string {
     id: record.id,
     client: record.client.address,
     clientPort: record.client.port,
+    peer: record.peer?.address ?? null,
+    peerPort: record.peer?.port ?? null,
     listener: record.listener,
     serverName: record.serverName,
     rawName: record.rawName,
@@ -53,6 +55,10 @@ function formatJson(record: ConnectionEnded): string {
     endReason: record.endReason,
     detail: record.detail === null ? null : escapeText(record.detail),
   });
+}
+
+function formatAddress({ address, port }: ClientAddress): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Text that is safe inside a line of a log or a terminal: printable ASCII kept, the rest as \xHH. */

@@ -60,3 +60,31 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
   }
   return best;
 }
+
+const DECIMAL_BYTE = '(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
+const IPV4 = new RegExp(`^${DECIMAL_BYTE}(?:\\.${DECIMAL_BYTE}){3}$`);
+const IPV6_GROUP = /^[0-9a-fA-F]{1,4}$/;
+
+/** Whether this is an IPv4 address in its one canonical spelling: four decimal numbers without leading zeros. */
+export function isIPv4Text(text: string): boolean {
+  return IPV4.test(text);
+}
+
+/** Whether this is an IPv6 address as RFC 4291 section 2.2 spells it, without a zone. */
+export function isIPv6Text(text: string): boolean {
+  const [head = '', tail, more] = text.split('::');
+  if (more !== undefined) return false;
+  const front = countGroups(head, tail === undefined);
+  if (tail === undefined) return front === 8;
+  const back = countGroups(tail, true);
+  return front >= 0 && back >= 0 && front + back <= 7;
+}
+
+/** Groups of 16 bits in a part of an address, -1 where it is none; only the last one may end in an IPv4 address. */
+function countGroups(part: string, isLast: boolean): number {
+  if (part === '') return 0;
+  const groups = part.split(':');
+  const embedded = isLast && IPV4.test(groups.at(-1) ?? '');
+  const plain = embedded ? groups.slice(0, -1) : groups;
+  return plain.every(group => IPV6_GROUP.test(group)) ? plain.length + (embedded ? 2 : 0) : -1;
+}

@@ -13,6 +13,7 @@ import type { ConnectionEnded } from '../../src/events.ts';
 import * as limits from '../../src/limits.ts';
 import { formatAccessLine } from '../../src/observability/access-log.ts';
 import { ALERT_OF_CODE } from '../../src/wire/hello-error.ts';
+import { PROXY_ERROR_CODES } from '../../src/wire/proxy-header.ts';
 import { run } from '../support/programs.ts';
 import { commandFile, projectRoot } from '../support/project.ts';
 
@@ -110,6 +111,10 @@ describe('the tables of the papers', () => {
     assert.deepEqual(firstCells('docs/end-reasons.md', 'detail'), Object.keys(ALERT_OF_CODE));
   });
 
+  test('have every detail of a malformed PROXY header', () => {
+    assert.deepEqual(firstCells('docs/end-reasons.md', 'header detail'), [...PROXY_ERROR_CODES]);
+  });
+
   test('have every exit code', () => {
     assert.deepEqual(firstCells('docs/command.md', 'code').map(Number), Object.values(EXIT));
   });
@@ -131,6 +136,7 @@ test('the access line of the README has the fields that access lines have', () =
     id: 1,
     client: { address: '127.0.0.1', port: 1 },
     listener: '127.0.0.1:8443',
+    peer: null,
     startedAtMs: 0,
     serverName: 'apple.example.com',
     rawName: null,

@@ -131,7 +131,7 @@ describe('sniway, given something wrong', () => {
         'listen: 127.0.0.1:0',
         'routes:',
         '  - match: "*.example.com"',
-        '    backends: 10.0.0.5:443',
+        '    backnd: 10.0.0.5:443',
         '  - match: foo bar',
         '    backend: 10.0.0.5',
         'timeouts: { hello: 5 }',
@@ -145,7 +145,7 @@ describe('sniway, given something wrong', () => {
     assert.ok(stderr.includes(`${path}:5:12  error`), stderr);
     assert.ok(stderr.includes(`${path}:6:14  error`), stderr);
     assert.ok(stderr.includes(`${path}:7:20  error`), stderr);
-    assert.match(stderr, /^ +4 \| {5}backends: 10\.0\.0\.5:443$/m);
+    assert.match(stderr, /^ +4 \| {5}backnd: 10\.0\.0\.5:443$/m);
   });
 
   test('says which file is missing', async t => {

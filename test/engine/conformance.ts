@@ -10,6 +10,8 @@ import { describeLifecycle } from './conformance/lifecycle.ts';
 import { describeLimits } from './conformance/limits.ts';
 import { describePools } from './conformance/pools.ts';
 import { describeNames } from './conformance/names.ts';
+import { describeProxyIn } from './conformance/proxy-in.ts';
+import { describeProxyOut } from './conformance/proxy-out.ts';
 import { describeRefusals } from './conformance/refusals.ts';
 import { describeRelay } from './conformance/relay.ts';
 import { describeSpans } from './conformance/spans.ts';
@@ -32,5 +34,13 @@ export function describeEngine(engine: EngineName): void {
     describeFaults(engine);
     // A worker of the linux engine decides by itself: test/engine/linux/faults.test.ts has its faults.
     if (engine === 'portable') describeHostFaults(engine);
+  });
+}
+
+/** The part about PROXY headers, in files of its own: it takes its time. */
+export function describeProxyHeaders(engine: EngineName): void {
+  describe(`${engine} engine`, () => {
+    describeProxyIn(engine);
+    describeProxyOut(engine);
   });
 }

@@ -57,7 +57,7 @@ export async function startEngine(
       interest: { opened: true, ended: true },
       ...host,
     },
-    { ...checked, plain: checked, shared, ...settings },
+    { ...checked, plain: checked, shared, instance: 'test', ...settings },
   );
   t.after(async () => {
     await engine.stopListening();

@@ -19,6 +19,9 @@ import { eventually } from './peers.ts';
 
 const SCRATCH_BYTES = 256 * 1024;
 const WITHIN_MS = 10_000;
+/** Up to Linux 4.6, which had the counters of segments first. */
+const TCP_INFO_BYTES = 160;
+const DATA_SEGMENTS_OFFSET = 152;
 
 interface Loaded {
   readonly kernel: Kernel;
@@ -111,6 +114,15 @@ export class RawSocket {
     if (count === 0) return 'end';
     const code = errnoName(kernel.errno());
     return code === 'EAGAIN' ? 'wait' : code;
+  }
+
+  /** Segments with data that have come so far (struct tcp_info of linux/tcp.h, `tcpi_data_segs_in`). */
+  dataSegments(): number {
+    const { kernel, scratch, length } = load();
+    length.bytes.writeInt32LE(TCP_INFO_BYTES, 0);
+    const result = kernel.getsockopt(this.fd, C.IPPROTO_TCP, C.TCP_INFO, scratch.address, length.address);
+    orThrow(kernel, 'getsockopt', result);
+    return scratch.bytes.readUInt32LE(DATA_SEGMENTS_OFFSET);
   }
 
   /** Resolves when there is something to receive, which stays there. */

@@ -64,6 +64,7 @@ export class WorkerRig {
         decide?.(hello);
         return verdict;
       },
+      admit: () => null,
       refuse: refusal => ({
         kind: 'reject',
         endReason: refusal.kind === 'dial-failed' ? refusal.endReason : 'hello-malformed',
@@ -88,7 +89,8 @@ export class WorkerRig {
       keepaliveProbes: 6,
       userTimeoutMs: 0,
     };
-    const settings = { hello: { timeoutMs: 5_000, pace: null }, dialTimeoutMs: 5_000, tcp, spin: false };
+    const hello = { timeoutMs: 5_000, pace: null };
+    const settings = { hello, dialTimeoutMs: 5_000, tcp, spin: false, instance: 'rig' };
     this.context = { sockets, reactor, pipes: new PipePool(sockets, reactor, arena), settings, host };
     t.after(() => this.#kernel.close(reactor.descriptor));
   }
@@ -122,7 +124,7 @@ export class WorkerRig {
   #accept(fd: number, peer: LinuxConnection['accepted']['peer']): void {
     const connection = new LinuxConnection(this.context, { fd, id: 1, listener: 0, peer, ticket: null });
     try {
-      connection.start();
+      connection.start(this.context.settings.hello, null);
     } catch (error) {
       connection.onFault(error);
     }

@@ -1,5 +1,5 @@
 /** The client's side of a connection until its relay begins: one socket, what it has sent, and whether it is still there. */
-import { PENDING_BYTES_MAX } from '../../limits.ts';
+import { LINGER_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
 import type { Answer, Client } from '../../verdict.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { PendingEntry } from '../pending-hellos.ts';
@@ -31,6 +31,7 @@ export abstract class ClientSide extends WheelTimer implements EventOwner {
   protected urgent = false;
   #canRead = true;
   #watch = -1;
+  #dropped = 0;
 
   constructor(context: WorkerContext, accepted: AcceptedSocket) {
     super();
@@ -82,6 +83,16 @@ export abstract class ClientSide extends WheelTimer implements EventOwner {
   protected skip(): void {
     const { sockets } = this.context;
     if (this.#canRead) sockets.receive(this.accepted.fd, sockets.scratch);
+  }
+
+  /** Reads and drops what a refused client still sends; true once it has ended, or has sent more than it may. */
+  protected dropInput(): boolean {
+    let count = this.receive();
+    while (count > 0 && this.#dropped <= LINGER_BYTES_MAX) {
+      this.#dropped += count;
+      count = this.receive();
+    }
+    return this.clientEnded || count > 0;
   }
 
   /** Keeps bytes that have come behind those kept so far, and answers all of them. */

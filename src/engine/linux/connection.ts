@@ -3,7 +3,7 @@
  * never waits, and reports exactly one end.
  */
 import type { EndReason } from '../../events.ts';
-import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
+import { LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
 import type {
   BackendOutcome,
   Candidate,
@@ -20,12 +20,13 @@ import { escapeProtocols } from '../../wire/host-name.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { dialFailure, limitFailure, relayOutcome } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
-import { helloPatienceMs } from '../hello-deadline.ts';
-import { ClientSide } from './client-side.ts';
+import type { HelloDeadline } from '../hello-deadline.ts';
+import type { ProxyGate } from '../proxy-in.ts';
+import { joinHeader, wantsAlpn } from '../proxy-out.ts';
 import type { AcceptedSocket } from './client-side.ts';
-import { nowMs } from './clock.ts';
 import { Dial } from './dial.ts';
 import type { DialOutcome, DialedSocket } from './dial.ts';
+import { ProxiedSide } from './proxy-stage.ts';
 import { READ_EVENTS, Relay } from './relay.ts';
 import type { RelayOutcome } from './relay.ts';
 import type { Placed } from './open-connections.ts';
@@ -33,18 +34,17 @@ import { isLocal } from './sockets.ts';
 import { errnoName } from './syscalls/system-error.ts';
 import type { WorkerContext } from './worker-context.ts';
 
-type Stage = 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
+type Stage = 'proxy' | 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
 
 const NOTHING = new Uint8Array(0);
 
-export class LinuxConnection extends ClientSide implements DialOutcome, RelayOutcome, Placed {
+export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOutcome, Placed {
   place = -1;
   /** Readings of the monotonic clock, in milliseconds; 0 for what has not been reached. */
   readonly acceptedAtMs: number;
   helloAtMs = 0;
   verdictAtMs = 0;
   dialedAtMs = 0;
-  serverName: string | null = null;
   rawName: Uint8Array | null = null;
   alpnProtocols: readonly string[] = [];
   route: string | null = null;
@@ -64,18 +64,29 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   #taken = -1;
   #spans: RelaySpans | null = null;
   #relay: Relay | null = null;
-  #lingered = 0;
 
   constructor(context: WorkerContext, accepted: AcceptedSocket) {
     super(context, accepted);
     this.acceptedAtMs = this.clock();
   }
 
-  /** Reads what the client has sent already, which is mostly its whole hello. */
-  start(): void {
+  /** Reads what the client has sent already, which is mostly its whole hello; with a gate, after a PROXY header. */
+  start(deadline: HelloDeadline, gate: ProxyGate | null): void {
+    this.helloDeadline = deadline;
+    if (gate === null) return this.beginHello(this.acceptedAtMs);
+    this.#stage = 'proxy';
+    this.beginProxy(gate);
+  }
+
+  protected beginHello(sinceMs: number): void {
+    const { host } = this.context;
+    const refusal = host.admit(this.client);
+    if (refusal !== null) return this.dismiss(refusal);
+    this.#stage = 'hello';
     this.#readHello();
-    if (this.#stage !== 'hello' || !this.context.host.helloPends(this)) return;
-    this.#awaitHello();
+    if (this.#stage !== 'hello' || !host.helloPends(this)) return;
+    this.helloSinceMs = sinceMs;
+    this.awaitHello();
     this.watchClient();
   }
 
@@ -111,6 +122,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   onEvents(_role: number, events: number): void {
     this.noteEvents(events);
     if (this.#stage === 'hello') this.#readHello();
+    else if (this.#stage === 'proxy') this.readProxy();
     else if (this.#stage === 'lingering') this.#drop();
     else {
       this.collect();
@@ -120,21 +132,13 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
 
   onTimer(): void {
     try {
-      if (this.#stage === 'hello') this.#awaitHello();
+      if (this.#stage === 'hello') this.awaitHello();
+      else if (this.#stage === 'proxy') this.refuse({ kind: 'proxy-timeout' });
       else if (this.#stage === 'dialing') this.#expireDial();
       else this.#close(false);
     } catch (error) {
       this.onFault(error);
     }
-  }
-
-  /** Waits as long as the client may take, which is longer the more of its hello has come. */
-  #awaitHello(): void {
-    const { hello } = this.context.settings;
-    const elapsedMs = nowMs() - this.acceptedAtMs;
-    const delayMs = helloPatienceMs(hello, elapsedMs, this.held?.length ?? 0);
-    if (delayMs > 0) this.setTimer(delayMs);
-    else this.#refuse({ kind: 'hello-timeout', isSlow: elapsedMs < hello.timeoutMs });
   }
 
   /** The first receive mostly brings the whole hello, which then is read where it lies and never copied. */
@@ -173,7 +177,8 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
       this.alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
       this.rawName = hello.rawName === null ? null : Uint8Array.from(hello.rawName);
     }
-    const decision = host.decide(hello, this.accepted);
+    const decision = host.decide(hello, this.client);
+    if (wantsAlpn(decision)) this.offered = hello.alpnProtocols;
     if (decision.kind !== 'resolve') return this.#follow(decision, stream);
     this.keepWaiting(stream);
     if (this.#stage !== 'deciding') return;
@@ -217,17 +222,19 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     const fd = sockets.connect(endpoint);
     if (fd === -1) return this.#failDial(candidate, sockets.errno);
     if (sockets.connecting && !isLocal(endpoint)) return this.#race(verdict, stream, fd);
-    const sent = sockets.sendBytes(fd, stream);
+    const header = this.headerFor(candidate);
+    const message = joinHeader(header, stream);
+    const sent = sockets.sendBytes(fd, message);
     if (sent === -1) {
       if (sockets.wouldBlock) return this.#race(verdict, stream, fd);
       const { errno } = sockets;
       sockets.close(fd);
       return this.#failDial(candidate, errno);
     }
-    this.bytesFromClient = sent;
-    const rest = sent === stream.length ? NOTHING : Uint8Array.from(stream.subarray(sent));
+    this.bytesFromClient = sent - (header?.length ?? 0);
+    const rest = sent === message.length ? NOTHING : Uint8Array.from(message.subarray(sent));
     this.connected();
-    this.#startRelay({ fd, watch: -1, events: READ_EVENTS, sent, canRead: false, hangup: false }, rest);
+    this.#startRelay({ fd, watch: -1, events: READ_EVENTS, canRead: false, hangup: false }, rest);
   }
 
   /** Waits for the first of the candidates; `fd` is the attempt at the first one if it has been made already. */
@@ -264,14 +271,14 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   dialed(socket: DialedSocket, candidate: Candidate): void {
     this.#endDial();
     this.#taken = candidate.backend;
-    this.bytesFromClient = socket.sent;
-    const rest = this.held?.take().subarray(socket.sent) ?? NOTHING;
-    this.#startRelay(socket, rest);
+    const { sent, header } = socket;
+    this.bytesFromClient = sent - (header?.length ?? 0);
+    this.#startRelay(socket, joinHeader(header, this.held?.take().subarray(sent) ?? NOTHING));
   }
 
   dialFailed(failure: DialFailure): void {
     this.#endDial();
-    this.#refuse({ kind: 'dial-failed', route: this.route ?? '', ...failure });
+    this.refuse({ kind: 'dial-failed', route: this.route ?? '', ...failure });
   }
 
   #expireDial(): void {
@@ -298,7 +305,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     this.#taken = -1;
   }
 
-  #startRelay(backend: DialedSocket, rest: Uint8Array): void {
+  #startRelay(backend: Omit<DialedSocket, 'sent' | 'header'>, rest: Uint8Array): void {
     this.#stage = 'relaying';
     this.held = null;
     const client = this.clientSocket;
@@ -313,11 +320,11 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
     relay.up.canRead = client.watch !== -1 && this.canRead;
     relay.down.canRead = backend.canRead;
     relay.down.hangup = backend.hangup;
-    relay.start(rest, { spans: this.#spans!, ticket: this.accepted.ticket });
+    relay.start(rest, { spans: this.#spans!, ticket: this.client.ticket });
   }
 
   relayEnded(endReason: EndReason, detail: string | null): void {
-    this.bytesFromClient = this.#relay?.up.bytes ?? 0;
+    this.bytesFromClient = Math.max(0, this.#relay?.up.bytes ?? 0);
     this.bytesFromBackend = this.#relay?.down.bytes ?? 0;
     this.#settle(endReason, detail);
     this.#stage = 'closed';
@@ -330,10 +337,10 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   #refuseInvalid(invalid: HelloInvalid, stream: Uint8Array): void {
     this.rawName = invalid.rawName ?? null;
     const protocol = invalid.code === 'not-tls' ? sniffProtocol(stream) : null;
-    this.#refuse({ kind: 'invalid-hello', invalid, protocol });
+    this.refuse({ kind: 'invalid-hello', invalid, protocol });
   }
 
-  #refuse(refusal: Refusal): void {
+  protected refuse(refusal: Refusal): void {
     this.#reject(this.context.host.refuse(refusal));
   }
 
@@ -354,13 +361,7 @@ export class LinuxConnection extends ClientSide implements DialOutcome, RelayOut
   }
 
   #drop(): void {
-    while (this.#stage === 'lingering') {
-      const count = this.receive();
-      if (this.clientEnded) return this.#close(false);
-      if (count === 0) return;
-      this.#lingered += count;
-      if (this.#lingered > LINGER_BYTES_MAX) return this.#close(false);
-    }
+    if (this.dropInput()) this.#close(false);
   }
 
   /** The client is gone before its relay began. */

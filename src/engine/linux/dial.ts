@@ -28,12 +28,16 @@ export const DIAL_EVENTS = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 export interface DialedSocket extends RelayedSocket {
   /** Bytes of the client that the backend has got already. */
   readonly sent: number;
+  /** What it has not got yet of the PROXY header that comes before them; null for nothing. */
+  readonly header: Uint8Array | null;
   /** Whether there is something to read that no event is going to tell of any more. */
   readonly canRead: boolean;
   readonly hangup: boolean;
 }
 
 export interface DialOutcome {
+  /** The PROXY header for one candidate; null for none. */
+  headerFor(candidate: Candidate): Uint8Array | null;
   /** What the client has sent so far. */
   readonly clientBytes: Uint8Array;
   /** Whether that is all kept, and the client goes on sending. */
@@ -62,7 +66,7 @@ export interface DialContext {
 
 type Loss = Exclude<BackendOutcome, 'ended'>;
 
-type Progress = Pick<DialedSocket, 'sent' | 'canRead' | 'hangup'>;
+type Progress = Pick<DialedSocket, 'sent' | 'header' | 'canRead' | 'hangup'>;
 
 /**
  * One dial; its deadline is its owner's affair. With `retry`, a backend that has connected is on trial until its first
@@ -192,21 +196,22 @@ export class Dial extends WheelTimer implements EventOwner, TrialOutcome {
     this.#race.win();
     this.#last = candidate;
     this.#outcome.connected();
+    const header = this.#outcome.headerFor(candidate);
     if (!this.#retry || !this.#race.hasMore || !this.#outcome.canReplay) {
-      this.#handOver(attempt, { sent: 0, canRead, hangup });
+      this.#handOver(attempt, { sent: 0, header, canRead, hangup });
       return;
     }
     const { reactor } = this.#context;
     reactor.timers.set(this, reactor.now, REPLAY_TIMEOUT_MS);
     this.#winner = attempt;
-    const trial = new Trial(this.#context, attempt, this);
+    const trial = new Trial(this.#context, { ...attempt, header }, this);
     this.#trial = trial;
     if (canRead) trial.onEvents(0, events);
     if (this.#trial === trial) trial.send(this.#outcome.clientBytes);
   }
 
-  #handOver({ fd, watch, candidate }: Attempt, { sent, canRead, hangup }: Progress): void {
-    this.#outcome.dialed({ fd, watch, events: DIAL_EVENTS, sent, canRead, hangup }, candidate);
+  #handOver({ fd, watch, candidate }: Attempt, { sent, header, canRead, hangup }: Progress): void {
+    this.#outcome.dialed({ fd, watch, events: DIAL_EVENTS, sent, header, canRead, hangup }, candidate);
   }
 
   #startNext(): void {

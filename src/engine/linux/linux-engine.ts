@@ -7,7 +7,7 @@ import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
-import { closeListenSockets, openListenSockets } from './listen-sockets.ts';
+import { closeListenSockets, defersAccept, openListenSockets } from './listen-sockets.ts';
 import type { ListenSockets } from './listen-sockets.ts';
 import type { FromWorker } from './messages.ts';
 import { unpackRecords } from './records.ts';
@@ -73,9 +73,12 @@ export class LinuxEngine implements Engine {
 
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
     try {
-      for (const target of targets) {
+      for (const [index, target] of targets.entries()) {
         if (this.#stopping !== null) break;
-        this.#listeners.push(await openListenSockets(this.#sockets, target, this.#settings));
+        // A PROXY header has a deadline of its own, which the kernel knows nothing of.
+        const expectsHeader = (this.#settings.plain.listeners[index]?.proxyIn ?? null) !== null;
+        const defers = !expectsHeader && defersAccept(this.#settings);
+        this.#listeners.push(await openListenSockets(this.#sockets, target, { ...this.#settings, defers }));
       }
     } catch (error) {
       this.#closeListeners();
@@ -167,10 +170,11 @@ export class LinuxEngine implements Engine {
   /** Resolves when the worker accepts, or with the error it has died of before. */
   #startWorker(index: number): Promise<Error | null> {
     const slot = this.#slots[index]!;
-    const { helloTimeoutMs, pending, dialTimeoutMs, tcp, spin, plain, shared, workers } = this.#settings;
+    const { helloTimeoutMs, pending, dialTimeoutMs, instance, tcp, spin, plain, shared, workers } =
+      this.#settings;
     const listeners = this.#listeners.map(({ fds, address }) => ({ fd: fds[index]!, text: address.text }));
     const hello = { timeoutMs: helloTimeoutMs, pace: pending.pace };
-    const settings = { hello, dialTimeoutMs, tcp, spin };
+    const settings = { hello, dialTimeoutMs, instance, tcp, spin };
     const start = {
       index,
       workers,
@@ -312,6 +316,7 @@ export class LinuxEngine implements Engine {
     for (const connection of slot.opened.values()) {
       this.#host.ended({
         ...connection,
+        peer: null,
         startedAtMs: Date.now(),
         serverName: null,
         rawName: null,

@@ -36,7 +36,8 @@ export interface ListenSockets {
 }
 
 export interface ListenSettings {
-  readonly helloTimeoutMs: number;
+  /** Whether the kernel may hold clients back until they have sent a byte. */
+  readonly defers: boolean;
   readonly tcp: TcpSettings;
   readonly workers: number;
 }
@@ -44,7 +45,7 @@ export interface ListenSettings {
 /** TCP_DEFER_ACCEPT holds a silent client back for a second, which must be a small part of the hello deadline. */
 const DEFER_SHARE_MAX = 1 / 3;
 
-/** Whether the kernel holds clients back until they have sent a byte. */
+/** Whether holding clients back until they have sent a byte leaves them enough time. */
 export function defersAccept({ helloTimeoutMs }: { readonly helloTimeoutMs: number }): boolean {
   return DEFER_ACCEPT_S * 1000 <= helloTimeoutMs * DEFER_SHARE_MAX;
 }
@@ -141,8 +142,7 @@ class Opener {
   #prepareTcp(fd: number): void {
     this.#sockets.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     this.#sockets.keepAlive(fd, this.#settings.tcp);
-    if (defersAccept(this.#settings))
-      this.#sockets.setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_S);
+    if (this.#settings.defers) this.#sockets.setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_S);
   }
 
   /** A Unix-domain or an inherited socket is one, on which all workers accept. */

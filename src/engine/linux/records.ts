@@ -12,9 +12,11 @@ import { formatPeer } from './peer-address.ts';
 const OPENED = 0;
 const ENDED = 1;
 const NUMBER_BYTES = 8;
+/** Family, address and port. */
+const PEER_BYTES = 1 + 16 + 2;
 /** Kind, peer and listener; the numbers and the end reason of an ended one. */
-const OPENED_BYTES = 1 + NUMBER_BYTES + 1 + 16 + 2 + 2;
-const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2;
+const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 2;
+const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + PEER_BYTES;
 /** Length of a text that is null. */
 const NULL_LENGTH = 0xffff_ffff;
 
@@ -66,7 +68,8 @@ export class RecordPacker {
     for (const text of texts) room += 3 * (text?.length ?? 0);
     for (const text of alpn) room += 4 + text.length;
     this.#reserve(room);
-    this.#putHead(ENDED, connection.accepted);
+    const { accepted, client, proxied } = connection;
+    this.#putHead(ENDED, { ...accepted, peer: client.peer });
     const now = nowMs();
     const { acceptedAtMs, helloAtMs, verdictAtMs, dialedAtMs } = connection;
     this.#putNumber(Date.now() - (now - acceptedAtMs));
@@ -79,6 +82,8 @@ export class RecordPacker {
     this.#view.setUint8(this.#length++, END_REASONS.indexOf(endReason));
     this.#view.setUint16(this.#length, connection.attempts);
     this.#length += 2;
+    this.#view.setUint8(this.#length++, proxied === null ? 0 : 1);
+    if (proxied !== null) this.#putPeer(accepted.peer);
     for (const text of texts) this.#putText(text);
     this.#view.setUint32(this.#length, alpn.length);
     this.#length += 4;
@@ -97,14 +102,19 @@ export class RecordPacker {
   #putHead(kind: number, { id, peer, listener }: OpenedFacts): void {
     this.#view.setUint8(this.#length++, kind);
     this.#putNumber(id);
-    this.#view.setUint8(this.#length++, peer.family);
-    for (const word of peer.words) {
+    this.#putPeer(peer);
+    this.#view.setUint16(this.#length, listener);
+    this.#length += 2;
+  }
+
+  #putPeer({ family, words, port }: PeerAddress): void {
+    this.#view.setUint8(this.#length++, family);
+    for (const word of words) {
       this.#view.setInt32(this.#length, word);
       this.#length += 4;
     }
-    this.#view.setUint16(this.#length, peer.port);
-    this.#view.setUint16(this.#length + 2, listener);
-    this.#length += 4;
+    this.#view.setUint16(this.#length, port);
+    this.#length += 2;
   }
 
   #putNumber(value: number): void {
@@ -163,7 +173,7 @@ class Unpacker {
   #peer(): ClientAddress {
     const at = this.#at;
     const word = (index: number): number => this.#buffer.readInt32BE(at + 1 + 4 * index);
-    this.#at += 19;
+    this.#at += PEER_BYTES;
     return formatPeer({
       family: this.#buffer.readUInt8(at) as PeerAddress['family'],
       words: [word(0), word(1), word(2), word(3)],
@@ -182,6 +192,7 @@ class Unpacker {
     const endReason = END_REASONS[this.#buffer.readUInt8(this.#at++)] ?? 'internal-error';
     const attempts = this.#buffer.readUInt16BE(this.#at);
     this.#at += 2;
+    const peer = this.#buffer.readUInt8(this.#at++) === 0 ? null : this.#peer();
     const serverName = this.#text();
     const rawName = this.#text();
     const route = this.#text();
@@ -192,7 +203,7 @@ class Unpacker {
     const alpnProtocols = Array.from({ length: count }, () => this.#text() ?? '');
     const times = { startedAtMs, helloMs, resolveMs, dialMs, totalMs };
     const names = { serverName, rawName, alpnProtocols, route, backend, attempts };
-    return { ...opened, ...times, ...names, bytesFromClient, bytesFromBackend, endReason, detail };
+    return { ...opened, peer, ...times, ...names, bytesFromClient, bytesFromBackend, endReason, detail };
   }
 
   #number(): number {

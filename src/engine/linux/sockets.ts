@@ -148,6 +148,20 @@ export class Sockets {
     return count;
   }
 
+  /** As `receive`, but leaves the bytes where they are. */
+  look(fd: number, region: Region): number {
+    const count = this.kernel.recv(fd, region.address, region.length, MSG_PEEK);
+    if (count === -1) this.errno = this.kernel.errno();
+    return count;
+  }
+
+  /** Takes bytes that `look` has shown off the socket; answers how many, or -1. Overwrites `scratch`. */
+  skip(fd: number, count: number): number {
+    const taken = this.kernel.recv(fd, this.scratch.address, count, 0);
+    if (taken === -1) this.errno = this.kernel.errno();
+    return taken;
+  }
+
   /** 1 if there is a byte to receive, 0 at the end of file, or -1. */
   peek(fd: number): number {
     const count = this.kernel.recv(fd, this.#number.address, 1, MSG_PEEK);

@@ -2,6 +2,7 @@
  * A backend that has connected, until its first byte: it gets what the client sends, which is kept for another backend
  * should this one go before it has answered.
  */
+import { joinHeader } from '../proxy-out.ts';
 import type { EventOwner, Reactor } from './reactor.ts';
 import type { Sockets } from './sockets.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './syscalls/constants.ts';
@@ -31,6 +32,8 @@ export interface TrialContext {
 export class Trial implements EventOwner {
   /** Bytes of the client that the backend has got. */
   sent = 0;
+  /** What it has not got yet of the PROXY header that comes before them; null for nothing. */
+  header: Uint8Array | null;
   /** Whether there is something to read that no event is going to tell of any more. */
   canRead = false;
   hangup = false;
@@ -42,11 +45,12 @@ export class Trial implements EventOwner {
 
   constructor(
     { sockets, reactor }: TrialContext,
-    socket: { fd: number; watch: number },
+    socket: { fd: number; watch: number; header: Uint8Array | null },
     outcome: TrialOutcome,
   ) {
     this.#sockets = sockets;
     this.#fd = socket.fd;
+    this.header = socket.header;
     this.#outcome = outcome;
     reactor.setOwner(socket.watch, this, 0);
   }
@@ -89,13 +93,16 @@ export class Trial implements EventOwner {
   #flush(): void {
     const bytes = this.#bytes;
     while (this.#canWrite && this.sent < bytes.length) {
-      const count = this.#sockets.sendBytes(this.#fd, bytes.subarray(this.sent));
+      const { header } = this;
+      const count = this.#sockets.sendBytes(this.#fd, joinHeader(header, bytes.subarray(this.sent)));
       if (count === -1) {
         this.#canWrite = false;
         if (!this.#sockets.wouldBlock) this.#outcome.lost(errnoName(this.#sockets.errno));
         return;
       }
-      this.sent += count;
+      const ofHeader = Math.min(count, header?.length ?? 0);
+      this.header = header === null || ofHeader === header.length ? null : header.subarray(ofHeader);
+      this.sent += count - ofHeader;
     }
   }
 }

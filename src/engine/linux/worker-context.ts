@@ -11,6 +11,8 @@ import type { Sockets } from './sockets.ts';
 import type { LinuxConnection } from './connection.ts';
 
 export interface WorkerSettings {
+  /** As in EngineSettings. */
+  readonly instance: string;
   readonly hello: HelloDeadline;
   readonly dialTimeoutMs: number;
   readonly tcp: TcpSettings;
@@ -24,6 +26,8 @@ export type TakeVerdict = (verdict: Verdict) => void;
 export interface WorkerHost {
   /** Decides at once, or gives the question that has to be asked; `hello` lives only until it returns. */
   decide(hello: ClientHello, client: Client): Verdict | NameQuestion;
+  /** Called for each client before its hello is read; a verdict if it may not use the listener. */
+  admit(client: Client): RejectVerdict | null;
   refuse(refusal: Refusal): RejectVerdict;
   /** Called when the hello has not come with the first bytes; false if the connection was ended instead. */
   helloPends(connection: LinuxConnection): boolean;

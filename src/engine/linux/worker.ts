@@ -16,7 +16,10 @@ import { createSnapshot } from '../../snapshot.ts';
 import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
+import type { HelloDeadline } from '../hello-deadline.ts';
 import { PendingHellos } from '../pending-hellos.ts';
+import { createProxyGates } from '../proxy-in.ts';
+import type { ProxyGate } from '../proxy-in.ts';
 import { Acceptor } from './acceptor.ts';
 import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
@@ -46,6 +49,9 @@ class LinuxWorker implements WorkerHost, EventOwner {
   readonly #connections = new OpenConnections<LinuxConnection>();
   readonly #questions = new Map<number, TakeVerdict>();
   readonly #pending: PendingHellos;
+  readonly #deferredHello: HelloDeadline;
+  /** By listener. */
+  readonly #gates: readonly (ProxyGate | null)[];
   #acceptors: Acceptor[] = [];
   #nextQuestion = 1;
   #idleWatched = false;
@@ -55,8 +61,8 @@ class LinuxWorker implements WorkerHost, EventOwner {
     // A client that comes without a byte was held back by the kernel for that long.
     const { hello } = start.settings;
     const deferredMs = defersAccept({ helloTimeoutMs: hello.timeoutMs }) ? DEFER_ACCEPT_S * 1000 : 0;
-    const settings = { ...start.settings, hello: { ...hello, timeoutMs: hello.timeoutMs - deferredMs } };
-    this.#context = { ...context, settings, host: this };
+    this.#deferredHello = { ...hello, timeoutMs: hello.timeoutMs - deferredMs };
+    this.#context = { ...context, settings: start.settings, host: this };
     const live = openLive(start.plain, start.shared, start.index);
     live.addresses.update(start.addresses);
     this.#decider = { snapshot: createSnapshot(start.plain), live };
@@ -67,6 +73,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     const { pending } = start.plain;
     const counts = new PendingCounts(live.limits, pending.perClient);
     this.#pending = new PendingHellos(counts, Math.max(1, Math.floor(pending.all / start.workers)));
+    this.#gates = createProxyGates(start.plain.listeners);
   }
 
   run(): void {
@@ -95,6 +102,10 @@ class LinuxWorker implements WorkerHost, EventOwner {
 
   decide(hello: ClientHello, client: Client): Verdict | NameQuestion {
     return decide(hello, client, this.#decider);
+  }
+
+  admit(client: Client): RejectVerdict | null {
+    return admit(client, this.#decider.snapshot);
   }
 
   refuse(refusal: Refusal): RejectVerdict {
@@ -126,7 +137,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
 
   helloPends(connection: LinuxConnection): boolean {
     const shed = (): void => this.#overLimit(connection, 'pending hellos');
-    connection.pending = this.#pending.enter(connection.accepted.peer, shed);
+    connection.pending = this.#pending.enter(connection.client.peer, shed);
     if (connection.pending === null) this.#overLimit(connection, 'pending hellos per client');
     return connection.pending !== null;
   }
@@ -138,7 +149,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
 
   ended(connection: LinuxConnection, endReason: EndReason): void {
     this.helloOver(connection);
-    connection.accepted.ticket?.release();
+    connection.client.ticket?.release();
     this.#connections.delete(connection);
     this.#counters.countEnded(endReason);
     if (this.#counters.wantsEnded) {
@@ -204,10 +215,10 @@ class LinuxWorker implements WorkerHost, EventOwner {
 
   #accept(fd: number, peer: PeerAddress, listener: number): void {
     const connection = this.#admit(fd, peer, listener);
+    const gate = this.#gates[listener] ?? null;
     try {
-      const refusal = admit(connection.accepted, this.#decider.snapshot);
-      if (refusal === null) connection.start();
-      else connection.dismiss(refusal);
+      if (gate === null) connection.start(this.#deferredHello, null);
+      else connection.start(this.#start.settings.hello, gate.trusts(peer, peer.family === 0) ? gate : null);
     } catch (error) {
       connection.onFault(error);
     }

@@ -3,10 +3,11 @@
  * over, and reports exactly one end.
  */
 import type { Socket } from 'node:net';
-import type { ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
-import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
+import type { ClientAddress, ConnectionOpened, EndReason } from '../../events.ts';
+import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, PENDING_BYTES_MAX } from '../../limits.ts';
 import type {
   BackendOutcome,
+  Candidate,
   Client,
   Refusal,
   RejectVerdict,
@@ -14,52 +15,52 @@ import type {
   RelayVerdict,
   Verdict,
 } from '../../verdict.ts';
-import type { ClientHello } from '../../wire/client-hello.ts';
 import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
-import { escapeBytes, escapeProtocols } from '../../wire/host-name.ts';
 import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
+import type { ConnectionEnd } from '../../wire/proxy-types.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
 import { formatEndpoint, relayOutcome } from '../happy-eyeballs.ts';
 import { helloPatienceMs } from '../hello-deadline.ts';
 import type { PendingEntry, PendingHellos } from '../pending-hellos.ts';
+import { clientOfEnd } from '../proxy-in.ts';
+import type { ProxiedClient, ProxyGate } from '../proxy-in.ts';
+import { proxyHeaderOf } from '../proxy-out.ts';
 import { StreamBuffer } from '../stream-buffer.ts';
+import { ConnectionLog } from './connection-log.ts';
 import { Dial } from './dial.ts';
 import type { DialedSocket } from './dial.ts';
 import { Relay } from './relay.ts';
-import { endWasReset, errorCode, resetSocket } from './sockets.ts';
+import { endWasReset, errorCode, resetSocket, unmapAddress } from './sockets.ts';
 
 export interface ConnectionContext {
   readonly host: EngineHost;
   readonly settings: EngineSettings;
   readonly pending: PendingHellos;
+  /** Reads the PROXY header that comes first; null if none does. */
+  readonly gate: ProxyGate | null;
   /** Called after the connection's record was handed to the host. */
   closed(connection: PortableConnection): void;
 }
 
-type Stage = 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
+type Stage = 'proxy' | 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
 
 export class PortableConnection {
   readonly #context: ConnectionContext;
   readonly #socket: Socket;
-  readonly #opened: ConnectionOpened;
-  readonly #client: Client;
-  readonly #startedAtMs = Date.now();
-  readonly #acceptedAt = performance.now();
+  readonly #log: ConnectionLog;
   #reader: HelloReader | null = new HelloReader();
-  #stage: Stage = 'hello';
+  #stage: Stage;
+  #client: Client;
+  #helloSince = 0;
+  #proxied: ProxiedClient | null = null;
   #timer: NodeJS.Timeout | undefined;
   readonly #stream = new StreamBuffer();
   #clientEnded = false;
-  #helloAt = 0;
-  #verdictAt = 0;
-  #dialedAt = 0;
-  #serverName: string | null = null;
-  #alpnProtocols: readonly string[] = [];
-  #rawName: string | null = null;
-  #route: string | null = null;
+  /** ALPN protocols as the client has sent them. */
+  #offered: readonly string[] = [];
   #dialing: Dial | null = null;
   /** The backend that was taken and not given back yet; -1 for none. */
   #taken = -1;
@@ -77,34 +78,38 @@ export class PortableConnection {
   ) {
     this.#context = context;
     this.#socket = socket;
-    this.#opened = opened;
-    const { address, port } = opened.client;
-    this.#client = { peer: parsePeerAddress(address, port), listener, ticket: null };
+    this.#log = new ConnectionLog(opened);
+    this.#client = clientOf(opened.client, listener);
+    this.#stage = context.gate === null ? 'hello' : 'proxy';
   }
 
   start(): void {
+    const { gate } = this.#context;
     this.#socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#onData(chunk)));
     this.#socket.on('end', () => this.#guarded(() => this.#onEnd()));
     this.#socket.on('error', error => this.#leave(errorCode(error)));
     this.#socket.on('close', () => this.#finish());
-    this.#guarded(() => this.#admit());
+    if (gate === null) this.#guarded(() => this.#admit(this.#log.acceptedAt));
+    else this.#setDeadline(gate.timeoutMs, { kind: 'proxy-timeout' });
   }
 
   /** Lets the client in, to send its hello. */
-  #admit(): void {
+  #admit(since: number): void {
     const { host, pending } = this.#context;
     const refusal = host.admit(this.#client);
     if (refusal !== null) return this.#dismiss(refusal);
     const overLimit = (detail: string): void => this.#dismiss(host.refuse({ kind: 'limit', detail }));
     this.#pending = pending.enter(this.#client.peer, () => overLimit('pending hellos'));
     if (this.#pending === null) return overLimit('pending hellos per client');
+    this.#stage = 'hello';
+    this.#helloSince = since;
     this.#awaitHello();
   }
 
   /** Waits as long as the client may take, which is longer the more of its hello has come. */
   #awaitHello(): void {
     const { helloTimeoutMs: timeoutMs, pending } = this.#context.settings;
-    const elapsedMs = performance.now() - this.#acceptedAt;
+    const elapsedMs = performance.now() - this.#helloSince;
     const delayMs = helloPatienceMs({ timeoutMs, pace: pending.pace }, elapsedMs, this.#stream.length);
     if (delayMs > 0)
       this.#timer = setTimeout(() => this.#guarded(() => this.#awaitHello()), Math.ceil(delayMs));
@@ -115,6 +120,11 @@ export class PortableConnection {
   #leavePending(): void {
     if (this.#pending !== null) this.#context.pending.leave(this.#pending);
     this.#pending = null;
+  }
+
+  /** Gives up on a client that has gone already. */
+  leave(): void {
+    this.#abort('client-gone', null);
   }
 
   /** Ends the connection at once, whatever its stage. */
@@ -128,6 +138,11 @@ export class PortableConnection {
     if (this.#taken === backend) this.#relay?.terminate('backend-gone');
   }
 
+  #setDeadline(delayMs: number, refusal: Refusal): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#guarded(() => this.#refuse(refusal)), delayMs);
+  }
+
   /** Runs one step; an exception in it ends this connection and touches no other. */
   #guarded(step: () => void): void {
     try {
@@ -139,7 +154,10 @@ export class PortableConnection {
 
   #crash(error: unknown): void {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#context.host.notice({ level: 'error', message: `connection ${this.#opened.id} failed: ${stack}` });
+    this.#context.host.notice({
+      level: 'error',
+      message: `connection ${this.#log.opened.id} failed: ${stack}`,
+    });
     if (this.#relay !== null) this.#relay.terminate('internal-error');
     else this.#abort('internal-error', null);
   }
@@ -152,11 +170,31 @@ export class PortableConnection {
     }
     if (this.#stage === 'closed') return;
     this.#stream.append(chunk);
+    if (this.#stage === 'proxy') this.#readProxy(this.#context.gate!);
     if (this.#stage === 'hello') this.#readHello();
     else {
       if (this.#stream.length > PENDING_BYTES_MAX) this.#socket.pause();
       this.#dialing?.push();
     }
+  }
+
+  /** The hello may have come together with the header. */
+  #readProxy(gate: ProxyGate): void {
+    const step = gate.read(this.#stream.bytes);
+    if (step.kind === 'incomplete') return;
+    if (step.kind === 'invalid') {
+      this.#refuse({ kind: 'proxy-malformed', code: step.code });
+      return;
+    }
+    this.#stream.drop(step.consumed);
+    this.#proxied = step.client;
+    if (step.client !== null) {
+      this.#log.client = clientOfEnd(step.client.source);
+      this.#log.isProxied = true;
+      this.#client = clientOf(this.#log.client, this.#client.listener);
+    }
+    clearTimeout(this.#timer);
+    this.#admit(performance.now());
   }
 
   #readHello(): void {
@@ -170,8 +208,8 @@ export class PortableConnection {
     }
     clearTimeout(this.#timer);
     this.#leavePending();
-    this.#noteNames(result.hello);
-    this.#helloAt = performance.now();
+    this.#log.noteHello(result.hello);
+    this.#offered = result.hello.alpnProtocols;
     this.#stage = 'deciding';
     const verdict = this.#context.host.decide(result.hello, this.#client);
     if (!(verdict instanceof Promise)) {
@@ -184,49 +222,43 @@ export class PortableConnection {
     );
   }
 
-  /** Copies what the record needs, so that the hello's memory can go. */
-  #noteNames(hello: ClientHello): void {
-    this.#serverName = hello.serverName;
-    this.#alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
-    this.#rawName = loggable(hello.rawName);
-  }
-
   #refuseInvalid(invalid: HelloInvalid): void {
     const { rawName } = invalid;
-    if (rawName !== undefined) this.#rawName = loggable(rawName);
+    if (rawName !== undefined) this.#log.noteRawName(rawName);
     const protocol = invalid.code === 'not-tls' ? sniffProtocol(this.#stream.bytes) : null;
     this.#refuse({ kind: 'invalid-hello', invalid, protocol });
   }
 
   #follow(verdict: Verdict): void {
     if (this.#stage !== 'deciding') return;
-    this.#verdictAt = performance.now();
+    this.#log.verdictAt = performance.now();
     if (verdict.kind === 'reject') this.#reject(verdict);
     else this.#dial(verdict);
   }
 
   #dial(verdict: RelayVerdict): void {
     this.#stage = 'dialing';
-    this.#route = verdict.route;
+    this.#log.route = verdict.route;
     const { host, settings } = this.#context;
     const { tcp, dialTimeoutMs: timeoutMs } = settings;
     const dialing = new Dial(
       verdict,
       { host, tcp, timeoutMs },
       {
+        headerFor: candidate => this.#headerFor(candidate),
         clientBytes: () => this.#stream.bytes,
         canReplay: () => !this.#clientEnded && this.#stream.length < PENDING_BYTES_MAX,
-        connected: () => (this.#dialedAt = performance.now()),
+        connected: () => (this.#log.dialedAt = performance.now()),
         dialed: dialed => this.#guarded(() => this.#startRelay(dialed, verdict.options)),
         failed: failure =>
           this.#guarded(() => this.#refuse({ kind: 'dial-failed', route: verdict.route, ...failure })),
       },
     );
     this.#dialing = dialing;
-    dialing.start(timeoutMs - (this.#verdictAt - this.#helloAt));
+    dialing.start(timeoutMs - (this.#log.verdictAt - this.#log.helloAt));
   }
 
-  #startRelay({ socket, candidate, sent, answer }: DialedSocket, spans: RelaySpans): void {
+  #startRelay({ socket, candidate, header, sent, answer }: DialedSocket, spans: RelaySpans): void {
     this.#taken = candidate.backend;
     this.#stage = 'relaying';
     clearTimeout(this.#timer);
@@ -244,7 +276,21 @@ export class PortableConnection {
     );
     this.#relay.bytesFromClient = sent;
     const first = this.#stream.take().subarray(sent);
-    this.#relay.start({ first, answer }, this.#clientEnded);
+    this.#relay.start({ header, first, answer }, this.#clientEnded);
+  }
+
+  /** What this backend is to be told before the hello. */
+  #headerFor({ proxy }: Candidate): Uint8Array | null {
+    if (proxy === null) return null;
+    return proxyHeaderOf(proxy, {
+      id: this.#log.opened.id,
+      instance: this.#context.settings.instance,
+      peer: this.#log.opened.client,
+      proxied: this.#proxied,
+      local: () => localEnd(this.#socket, this.#log.opened.listener),
+      serverName: this.#log.serverName,
+      alpnProtocols: this.#offered,
+    });
   }
 
   /** Gives the backend back that was taken. */
@@ -262,7 +308,7 @@ export class PortableConnection {
   #reject(verdict: RejectVerdict): void {
     if (this.#stage === 'lingering' || this.#stage === 'closed') return;
     this.#settle(verdict.endReason, verdict.detail);
-    this.#route = verdict.route ?? this.#route;
+    this.#log.route = verdict.route ?? this.#log.route;
     if (verdict.answer.kind === 'reset') {
       this.#abort(verdict.endReason, verdict.detail);
       return;
@@ -289,7 +335,7 @@ export class PortableConnection {
       return;
     }
     this.#clientEnded = true;
-    if (this.#stage === 'hello') this.#abort('client-gone', null);
+    if (this.#stage === 'hello' || this.#stage === 'proxy') this.#abort('client-gone', null);
     else if (this.#stage === 'dialing') this.#dialing?.push();
   }
 
@@ -320,34 +366,29 @@ export class PortableConnection {
     clearTimeout(this.#timer);
     this.#dialing?.cancel();
     this.#leaveBackend(relayOutcome(this.#relay?.bytesFromBackend ?? 0, this.#endReason ?? 'client-gone'));
-    this.#context.host.ended(this.#record());
-    this.#context.closed(this);
-  }
-
-  #record(): ConnectionEnded {
     const dialed = this.#dialing?.last ?? null;
-    const since = (from: number, to: number): number | null => (from > 0 && to > 0 ? to - from : null);
-    return {
-      ...this.#opened,
-      startedAtMs: this.#startedAtMs,
-      serverName: this.#serverName,
-      rawName: this.#rawName,
-      alpnProtocols: this.#alpnProtocols,
-      route: this.#route,
+    const record = this.#log.record({
       backend: dialed === null ? null : formatEndpoint(dialed.endpoint),
       attempts: this.#dialing?.attempts ?? 0,
-      helloMs: since(this.#acceptedAt, this.#helloAt),
-      resolveMs: since(this.#helloAt, this.#verdictAt),
-      dialMs: since(this.#verdictAt, this.#dialedAt),
-      totalMs: performance.now() - this.#acceptedAt,
-      bytesFromClient: this.#relay?.bytesFromClient ?? 0,
+      // A backend that is gone at once may not even get the header.
+      bytesFromClient: Math.max(0, this.#relay?.bytesFromClient ?? 0),
       bytesFromBackend: this.#relay?.bytesFromBackend ?? 0,
       endReason: this.#endReason ?? 'client-gone',
       detail: this.#detail,
-    };
+    });
+    this.#context.host.ended(record);
+    this.#context.closed(this);
   }
 }
 
-function loggable(bytes: Uint8Array | null): string | null {
-  return bytes === null ? null : escapeBytes(bytes, LOGGED_BYTES_MAX);
+/** The end of a connection that is ours; a listener on a Unix-domain socket is known by its text. */
+function localEnd({ localAddress, localPort }: Socket, listener: string): ConnectionEnd {
+  if (localAddress === undefined) return { kind: 'unix', path: listener.replace(/^unix:/, '') };
+  const address = unmapAddress(localAddress);
+  return { kind: 'tcp', address, port: localPort ?? 0, family: address.includes(':') ? 6 : 4 };
+}
+
+/** A client that nothing has been decided on yet. */
+function clientOf({ address, port }: ClientAddress, listener: number): Client {
+  return { peer: parsePeerAddress(address, port), listener, ticket: null };
 }

@@ -15,11 +15,15 @@ export interface DialedSocket {
   readonly candidate: Candidate;
   /** Bytes of the client that the backend has got already. */
   readonly sent: number;
+  /** What it has not got yet of the PROXY header that comes before them; null for nothing. */
+  readonly header: Uint8Array | null;
   /** The first bytes of the backend, if they have come already; the socket is paused then. */
   readonly answer: Uint8Array | null;
 }
 
 export interface DialOutcome {
+  /** The PROXY header for one candidate; null for none. */
+  headerFor(candidate: Candidate): Uint8Array | null;
   /** What the client has sent so far. */
   clientBytes(): Uint8Array;
   /** Whether that is all kept, and the client goes on sending. */
@@ -153,14 +157,19 @@ export class Dial {
     this.#race.win();
     this.#last = candidate;
     this.#outcome.connected();
+    const header = this.#outcome.headerFor(candidate);
     if (!this.#retry || !this.#race.hasMore || !this.#outcome.canReplay()) {
-      this.#outcome.dialed({ socket, candidate, sent: 0, answer: null });
+      this.#outcome.dialed({ socket, candidate, header, sent: 0, answer: null });
       return;
     }
-    const trial: Trial = new Trial(socket, candidate, {
-      proven: answer => this.#prove(trial, answer),
-      lost: code => this.#lose(trial, code),
-    });
+    const trial: Trial = new Trial(
+      socket,
+      { candidate, header },
+      {
+        proven: answer => this.#prove(trial, answer),
+        lost: code => this.#lose(trial, code),
+      },
+    );
     this.#trial = trial;
     trial.send(this.#outcome.clientBytes());
     this.#attemptTimer = setTimeout(() => this.#prove(trial, null), REPLAY_TIMEOUT_MS);
@@ -171,9 +180,9 @@ export class Dial {
     clearTimeout(this.#attemptTimer);
     this.#trial = null;
     trial.end();
-    const { socket, candidate, sent } = trial;
+    const { socket, candidate, header, sent } = trial;
     if (answer !== null && candidate.backend !== -1) this.#settings.host.backendAnswered(candidate.backend);
-    this.#outcome.dialed({ socket, candidate, sent, answer });
+    this.#outcome.dialed({ socket, candidate, header, sent, answer });
   }
 
   /** The backend on trial is gone: on with the candidates that are left. */

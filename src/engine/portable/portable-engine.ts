@@ -8,8 +8,12 @@ import type { Server, Socket } from 'node:net';
 import type { BoundAddress } from '../../events.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
 import { PendingHellos } from '../pending-hellos.ts';
+import { createProxyGates } from '../proxy-in.ts';
+import type { ProxyGate } from '../proxy-in.ts';
+import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { PortableConnection } from './connection.ts';
 import { openListener } from './listener.ts';
+import { unmapAddress } from './sockets.ts';
 
 export const createPortableEngine: CreateEngine = (host, settings) => new PortableEngine(host, settings);
 
@@ -21,12 +25,14 @@ class PortableEngine implements Engine {
   #servers: Server[] = [];
   #waiters: (() => void)[] = [];
   readonly #pending: PendingHellos;
+  readonly #gates: readonly (ProxyGate | null)[];
   #nextId = 1;
 
   constructor(host: EngineHost, settings: EngineSettings) {
     this.#host = host;
     this.#settings = settings;
     this.#pending = new PendingHellos(host.pending, settings.pending.all);
+    this.#gates = createProxyGates(settings.plain.listeners);
   }
 
   get connectionCount(): number {
@@ -88,17 +94,17 @@ class PortableEngine implements Engine {
   }
 
   #accept(socket: Socket, listener: BoundAddress, index: number): void {
-    const opened = {
-      id: this.#nextId++,
-      client: clientAddress(socket, listener),
-      listener: listener.text,
-    };
+    const client = clientAddress(socket, listener);
+    const opened = { id: this.#nextId++, client, listener: listener.text };
+    const gate = this.#gates[index] ?? null;
+    const isTrusted = gate?.trusts(parsePeerAddress(client.address, client.port), listener.kind === 'unix');
     this.#host.opened(opened);
     const connection = new PortableConnection(
       {
         host: this.#host,
         settings: this.#settings,
         pending: this.#pending,
+        gate: isTrusted === true ? gate : null,
         closed: closed => this.#forget(closed),
       },
       socket,
@@ -106,6 +112,8 @@ class PortableEngine implements Engine {
     );
     this.#connections.add(connection);
     connection.start();
+    // Whom it could have spoken for cannot be told any more.
+    if (gate !== null && client.address === 'unknown') connection.leave();
   }
 
   #forget(connection: PortableConnection): void {
@@ -121,6 +129,5 @@ function clientAddress(socket: Socket, listener: BoundAddress): { address: strin
   if (listener.kind === 'unix') return { address: 'unix', port: 0 };
   // A client that has gone already leaves no address behind.
   const { remoteAddress = 'unknown', remotePort = 0 } = socket;
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(remoteAddress);
-  return { address: mapped?.[1] ?? remoteAddress, port: remotePort };
+  return { address: unmapAddress(remoteAddress), port: remotePort };
 }

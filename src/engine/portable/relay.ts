@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import type { EndReason } from '../../events.ts';
 import type { RelaySpans, Ticket } from '../../verdict.ts';
+import { joinHeader } from '../proxy-out.ts';
 import { deathReason } from '../tcp-errors.ts';
 import type { Side } from '../tcp-errors.ts';
 import { isTimed } from '../relay-clock.ts';
@@ -15,6 +16,8 @@ export interface RelayOutcome {
 }
 
 export interface FirstBytes {
+  /** Of ours, before the client's; null for none. */
+  readonly header: Uint8Array | null;
   readonly first: Uint8Array;
   /** Of the backend, whose socket is paused then; null if there are none yet. */
   readonly answer: Uint8Array | null;
@@ -65,10 +68,12 @@ export class Relay implements LimitedRelay {
   }
 
   /** Starts with the bytes of both sides that the other has not got; `clientEnded` if the client has sent its last. */
-  start({ first, answer }: FirstBytes, clientEnded: boolean): void {
+  start({ header, first, answer }: FirstBytes, clientEnded: boolean): void {
     this.#watch('client', this.#client, this.#backend);
     this.#watch('backend', this.#backend, this.#client);
-    if (first.length > 0) this.#forward('client', first);
+    const message = joinHeader(header, first);
+    if (message.length > 0) this.#forward('client', message);
+    this.bytesFromClient -= header?.length ?? 0;
     if (answer === null || this.#forward('backend', answer)) this.#backend.resume();
     this.#timer?.arm();
     if (clientEnded) this.#passEnd('client', this.#backend);

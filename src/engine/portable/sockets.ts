@@ -9,6 +9,11 @@ export function errorCode(error: Error): string {
   return 'code' in error ? String(error.code) : error.message;
 }
 
+/** An IPv4-mapped IPv6 address as IPv4, any other as it is. */
+export function unmapAddress(address: string): string {
+  return /^::ffff:([0-9.]+)$/i.exec(address)?.[1] ?? address;
+}
+
 /**
  * Whether the end of file that Node has just announced was a reset. libuv takes a reset that arrives together with
  * data for an end of file; the kernel knows better, and no longer names the peer. Tells nothing once our own end of

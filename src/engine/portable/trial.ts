@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Candidate } from '../../verdict.ts';
+import { joinHeader } from '../proxy-out.ts';
 import { endWasReset, errorCode } from './sockets.ts';
 
 /** What is told of a backend that has closed without a byte. */
@@ -20,17 +21,28 @@ export interface TrialOutcome {
 export class Trial {
   readonly socket: Socket;
   readonly candidate: Candidate;
+  #header: Uint8Array | null;
   #sent = 0;
 
-  constructor(socket: Socket, candidate: Candidate, outcome: TrialOutcome) {
+  constructor(
+    socket: Socket,
+    { candidate, header }: { candidate: Candidate; header: Uint8Array | null },
+    outcome: TrialOutcome,
+  ) {
     this.socket = socket;
     this.candidate = candidate;
+    this.#header = header;
     socket.once('data', (answer: Buffer) => {
       socket.pause();
       outcome.proven(answer);
     });
     socket.once('end', () => outcome.lost(endWasReset(socket) ? 'ECONNRESET' : CLOSED));
     socket.once('error', error => outcome.lost(errorCode(error)));
+  }
+
+  /** The PROXY header that comes before the client's bytes, while none of it was sent. */
+  get header(): Uint8Array | null {
+    return this.#header;
   }
 
   /** Bytes of the client that the backend has got. */
@@ -42,7 +54,10 @@ export class Trial {
   send(bytes: Uint8Array): void {
     if (this.socket.destroyed) return;
     // A copy: the client's buffer grows and moves while this waits to be written.
-    if (bytes.length > this.#sent) this.socket.write(Uint8Array.from(bytes.subarray(this.#sent)));
+    const more = Uint8Array.from(bytes.subarray(this.#sent));
+    const message = joinHeader(this.#header, more);
+    if (message.length > 0) this.socket.write(message);
+    this.#header = null;
     this.#sent = bytes.length;
   }
 

@@ -41,9 +41,9 @@ test('loadKernel() runs here, or gives a reason in words', t => {
 test('loadKernel() says so when the optional package is not installed', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sniway-no-ffi-'));
   try {
-    cpSync(fileURLToPath(new URL('.', import.meta.url)), folder, { recursive: true });
+    cpSync(fileURLToPath(new URL('../../..', import.meta.url)), folder, { recursive: true });
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-    const url = pathToFileURL(join(folder, 'load-kernel.js')).href;
+    const url = pathToFileURL(join(folder, 'engine/linux/syscalls/load-kernel.js')).href;
     const elsewhere = (await import(url)) as { loadKernel: typeof loadKernel };
     pretend({ platform: 'linux', arch: 'x64' }, () => {
       const loaded = elsewhere.loadKernel();

@@ -1,0 +1,3 @@
+import { describeProxyPartners } from './proxy-partners.ts';
+
+describeProxyPartners('linux');

@@ -1,0 +1,3 @@
+import { describeProxyHeaders } from './conformance.ts';
+
+describeProxyHeaders('linux');
