@@ -107,6 +107,23 @@ export interface BackendChange {
   readonly detail: string | null;
 }
 
+/** How one backend is doing. */
+export interface BackendState {
+  /** The name of the route. */
+  readonly route: string;
+  /** As it is configured. */
+  readonly backend: string;
+  readonly state: 'up' | 'down' | 'ejected';
+  /** Connections open to it or being dialled now. */
+  readonly open: number;
+  /** Connections dialled since the proxy was created. */
+  readonly dialed: number;
+  /** Those of them that it refused, did not answer, or closed before its first byte. */
+  readonly failed: number;
+  /** How often it was left out because of that. */
+  readonly ejections: number;
+}
+
 /** An address a listener is bound to. */
 export interface BoundAddress {
   readonly kind: 'tcp' | 'unix';

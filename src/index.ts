@@ -26,6 +26,7 @@ export type { ConfigProblem, SniwayErrorCode } from './errors.ts';
 export { END_REASONS } from './events.ts';
 export type {
   BackendChange,
+  BackendState,
   BoundAddress,
   ClientAddress,
   ConnectionEnded,

@@ -15,7 +15,14 @@ import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
 import { ConfigError, SniwayError, describeProblem } from './errors.ts';
 import type { ConfigProblem } from './errors.ts';
-import type { BackendChange, BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from './events.ts';
+import type {
+  BackendChange,
+  BackendState,
+  BoundAddress,
+  ConnectionEnded,
+  ConnectionOpened,
+  Notice,
+} from './events.ts';
 import { DURATION_MS_MAX } from './limits.ts';
 import { createSharedMemory, listBackends, openLive } from './live.ts';
 import { PendingCounts } from './limiting/pending-counts.ts';
@@ -56,6 +63,10 @@ export interface SniProxy extends EventEmitter<ProxyEvents> {
   readonly addresses: readonly BoundAddress[];
   /** Connections that are open now. */
   readonly connectionCount: number;
+  /**
+   * How backends are doing now: those of routes with several, and those with a connection limit or health checks.
+   */
+  readonly backends: readonly BackendState[];
   /** Which engine moves the bytes, and why that one. */
   readonly engine: { readonly name: 'portable' | 'linux'; readonly why: string };
   /**
@@ -151,6 +162,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   get connectionCount(): number {
     return this.#engine.connectionCount;
+  }
+
+  get backends(): readonly BackendState[] {
+    return this.#keeper.states();
   }
 
   get engine(): { readonly name: 'portable' | 'linux'; readonly why: string } {

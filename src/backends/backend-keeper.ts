@@ -2,7 +2,7 @@
  * What the main thread does for the backends, whoever relays to them: it keeps their addresses known, checks them, and
  * tells what becomes of them.
  */
-import type { BackendChange, Notice } from '../events.ts';
+import type { BackendChange, BackendState, Notice } from '../events.ts';
 import type { AddressGuard } from './address-guard.ts';
 import type { AddressBook, PublishedAddresses } from './address-book.ts';
 import { AddressCache } from './address-cache.ts';
@@ -51,6 +51,8 @@ export class BackendKeeper {
   readonly #publisher: AddressPublisher;
   readonly #checker: HealthChecker<KeptBackend>;
   readonly #ejections: EjectionWatch;
+  /** Those that have a number, in the order of their numbers. */
+  readonly #tracked: readonly KeptBackend[];
 
   constructor(options: KeeperOptions, reports: KeeperReports) {
     const { backends, guard, ledger, addresses } = options;
@@ -79,6 +81,7 @@ export class BackendKeeper {
       },
     );
     const tracked = backends.filter(({ plain }) => plain.id >= 0);
+    this.#tracked = tracked;
     this.#ejections = new EjectionWatch(ledger, options.nowMs, {
       ejected: (id, forMs) => this.#announce(tracked[id], 'ejected', `for ${seconds(forMs)}s`),
       returned: id => this.#announce(tracked[id], 'returned', null),
@@ -95,6 +98,16 @@ export class BackendKeeper {
     this.names.close();
     this.#checker.close();
     this.#ejections.close();
+  }
+
+  /** All backends whose connections are counted, as they are now. */
+  states(): readonly BackendState[] {
+    const { ledger } = this.#options;
+    return this.#tracked.map(({ route, plain: { id, backend } }) => {
+      const state = ledger.isDown(id) ? 'down' : ledger.isEjected(id) ? 'ejected' : 'up';
+      const { open, taken, failed, ejections } = ledger.counts(id);
+      return { route, backend: formatBackend(backend), state, open, dialed: taken, failed, ejections };
+    });
   }
 
   async #locate({ plain: { backend } }: KeptBackend, timeoutMs: number): Promise<readonly Endpoint[]> {

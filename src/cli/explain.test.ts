@@ -26,6 +26,27 @@ test('explainName() says which route takes the name, why, and what comes after i
   ]);
 });
 
+test('explainName() shows the backends of a route, and the order in which they would be tried', async () => {
+  const text = await explainName('www.example.com', [], {
+    route: ['www.example.com=10.0.0.1:443,[::1]:8443,unix:/run/a.sock,10.0.0.4:443'],
+  });
+  assert.match(
+    text,
+    new RegExp(
+      [
+        '^backends  10\\.0\\.0\\.1:443',
+        '          \\[::1\\]:8443',
+        '          unix:/run/a\\.sock',
+        '          10\\.0\\.0\\.4:443',
+        'balance   round-robin: in turn, by weight; up to 2 more tried when it fails',
+        '          left out for 5s and longer after 3 failures in a row',
+        'dials     10\\.0\\.0\\.1:443, \\[::1\\]:8443, unix:/run/a\\.sock$',
+      ].join('\n'),
+      'm',
+    ),
+  );
+});
+
 test('explainName() says what a refused client sees', async () => {
   assert.match(
     await explainName('a.example.net', ['h2'], FLAGS),

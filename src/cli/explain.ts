@@ -2,16 +2,22 @@
 import { isIPv6 } from 'node:net';
 import { createAddressGuard } from '../backends/address-guard.ts';
 import type { AddressGuard } from '../backends/address-guard.ts';
-import { formatBackend, lookUpName } from '../backends/backend-address.ts';
+import { AddressPublisher } from '../backends/address-publisher.ts';
+import { lookUpName } from '../backends/backend-address.ts';
+import type { Backend } from '../backends/backend-address.ts';
 import { AddressCache } from '../backends/address-cache.ts';
+import type { PlainPool } from '../backends/plain-pool.ts';
 import { portOf } from '../backends/pool.ts';
 import { dialOrder } from '../backends/dial-order.ts';
 import type { CachedAddresses, NameResolver } from '../backends/names.ts';
 import type { CheckedConfig } from '../config/check-config.ts';
 import { escapeControls, quote } from '../config/plain-text.ts';
+import { describePool } from './explain-pool.ts';
+import type { Line } from './explain-pool.ts';
 import { decide, settle } from '../decide.ts';
 import type { Decider, HelloFacts } from '../decide.ts';
 import { createSharedMemory, openLive } from '../live.ts';
+import type { Live } from '../live.ts';
 import type { RouteCandidate } from '../routing/route-table.ts';
 import { createSnapshot } from '../snapshot.ts';
 import type { Snapshot } from '../snapshot.ts';
@@ -22,9 +28,6 @@ import { alertName } from '../wire/tls-alert.ts';
 import type { ConfigFlags } from './config-flags.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { loadCommandConfig } from './load-config.ts';
-
-/** A word and what is told about it; a line that goes on with the one before has no word. */
-type Line = readonly [word: string, text: string];
 
 /** Nothing is opened, so a configuration without a listener can be explained too. */
 const LISTEN_DEFAULT = '127.0.0.1:0';
@@ -113,26 +116,54 @@ interface Explained extends Decider {
   readonly config: CheckedConfig;
 }
 
+/** The names of all its backends are looked up first, so that the order shown has all of them. */
 async function describeDecision(hello: HelloFacts, { config, snapshot, live }: Explained): Promise<Line[]> {
-  const decision = decide(hello, ANYBODY, { snapshot: withoutLimits(snapshot), live });
-  const action = snapshot.routes.find(({ name }) => 'route' in decision && name === decision.route)?.action;
-  const backend: Line[] =
-    action?.kind === 'relay'
-      ? action.pool.backends.map(entry => ['backend', escapeControls(formatBackend(entry.backend))])
-      : [];
-  if (decision.kind !== 'resolve') return [...backend, ...describeVerdict(decision)];
-  const guard = createAddressGuard({ ...config, ownListeners: () => ownListeners(config) });
+  const open = { snapshot: withoutLimits(snapshot), live };
+  const first = decide(hello, ANYBODY, open);
+  const action = snapshot.routes.find(({ name }) => 'route' in first && name === first.route)?.action;
+  if (action?.kind !== 'relay') return first.kind === 'resolve' ? [] : describeVerdict(first);
   const cache = new AddressCache(config.resolver);
-  const recorder = recordAddresses(cache);
+  const { resolver, found } = recordAddresses(cache);
+  const guard = createAddressGuard({ ...config, ownListeners: () => ownListeners(config) });
   const { policies, dialTimeoutMs: timeoutMs } = config;
-  const verdict = await settle(decision, { resolver: recorder.resolver, guard, policies, timeoutMs });
+  await publishNames(action.pool, { resolver, guard, live, timeoutMs });
+  // A fresh snapshot: the first decision has used up a turn.
+  const decision = decide(hello, ANYBODY, { snapshot: withoutLimits(createSnapshot(config)), live });
+  const verdict =
+    decision.kind === 'resolve' ? await settle(decision, { resolver, guard, policies, timeoutMs }) : decision;
   cache.close();
-  const asked = decision.backends[0]!;
-  const host = lookUpName(asked.target);
-  const port = portOf(asked.target);
-  const addresses = describeAddresses(recorder.found(), { port, fromClient: asked.fromClient }, guard);
-  const lookUp: Line[] = host === null ? [] : [['look-up', escapeControls(host)], ...addresses];
-  return [...backend, ...lookUp, ...describeVerdict(verdict)];
+  const asked =
+    decision.kind === 'resolve'
+      ? decision.backends.map(({ target, fromClient }) => ({ target, fromClient }))
+      : [];
+  const named = action.pool.backends.map(({ backend: target }) => ({ target, fromClient: false }));
+  const lookUps = describeLookUps([...named, ...asked.filter(({ fromClient }) => fromClient)], found, guard);
+  return [...describePool(action.pool), ...lookUps, ...describeVerdict(verdict)];
+}
+
+interface Finder {
+  readonly resolver: NameResolver;
+  readonly guard: AddressGuard;
+  readonly live: Live;
+  readonly timeoutMs: number;
+}
+
+async function publishNames(
+  { backends }: PlainPool,
+  { resolver, guard, live, timeoutMs }: Finder,
+): Promise<void> {
+  const publisher = new AddressPublisher({
+    backends: backends.map(({ backend }) => backend),
+    guard,
+    publish: published => live.addresses.update(published),
+  });
+  await Promise.all(
+    publisher.hosts.map(async host => {
+      // What leads nowhere is asked for again by the decision, which says so.
+      const addresses = await resolver.resolve(host, { timeoutMs, fromClient: false }).catch(() => null);
+      publisher.change(host, addresses);
+    }),
+  );
 }
 
 function ownListeners({ listen }: CheckedConfig): { address: string; port: number }[] {
@@ -143,32 +174,46 @@ function ownListeners({ listen }: CheckedConfig): { address: string; port: numbe
 
 interface Recorder {
   readonly resolver: NameResolver;
-  readonly found: () => CachedAddresses;
+  /** Where a name that was looked up leads, nowhere if that failed; null if it was not. */
+  readonly found: (host: string) => CachedAddresses | null;
 }
 
 /** Keeps what was found, so that the addresses shown are those that were decided on. */
 function recordAddresses(resolver: NameResolver): Recorder {
-  let found: CachedAddresses = { targets: [] };
+  const found = new Map<string, CachedAddresses>();
   return {
-    found: () => found,
+    found: host => found.get(host) ?? null,
     resolver: {
       async resolve(name, options) {
-        found = await resolver.resolve(name, options);
-        return found;
+        found.set(name, { targets: [] });
+        const addresses = await resolver.resolve(name, options);
+        found.set(name, addresses);
+        return addresses;
       },
     },
   };
 }
 
-/** Each address that was found, with the reason if the guard refuses it. */
-function describeAddresses(
-  found: CachedAddresses,
-  { port, fromClient }: { readonly port: number; readonly fromClient: boolean },
+interface NamedTarget {
+  readonly target: Backend;
+  readonly fromClient: boolean;
+}
+
+/** Each name, then the addresses that were found, with the reason if the guard refuses one. */
+function describeLookUps(
+  targets: readonly NamedTarget[],
+  found: Recorder['found'],
   guard: AddressGuard,
 ): Line[] {
-  return dialOrder(found, port).map((endpoint): Line => {
-    const refusal = guard.refusal(endpoint, fromClient);
-    return ['', `${formatEndpoint(endpoint)} ${refusal === null ? 'allowed' : `refused: ${refusal}`}`];
+  return targets.flatMap(({ target, fromClient }) => {
+    const host = lookUpName(target);
+    const addresses = host === null ? null : found(host);
+    if (host === null || addresses === null) return [];
+    const lines = dialOrder(addresses, portOf(target)).map((endpoint): Line => {
+      const refusal = guard.refusal(endpoint, fromClient);
+      return ['', `${formatEndpoint(endpoint)} ${refusal === null ? 'allowed' : `refused: ${refusal}`}`];
+    });
+    return [['look-up', escapeControls(host)] as const, ...lines];
   });
 }
 

@@ -135,13 +135,13 @@ function findLoops(drafts: readonly RouteDraft[], listeners: readonly ListenTarg
     listeners,
     ownAddresses.map(({ address }) => address),
   );
-  return drafts.flatMap(({ action, path }) => {
+  return drafts.flatMap(({ action, isList, path }) => {
     const backends = action?.kind === 'relay' ? action.pool.backends : [];
     return backends.flatMap(({ backend }, index) => {
       const own = search(backend);
       if (own === null) return [];
       const message = `this is Sniway's own listener ${formatListenTarget(own)}: connections would go in circles`;
-      return [errorAt([...path, ...(backends.length === 1 ? ['backend'] : ['backends', index])], message)];
+      return [errorAt([...path, ...(isList ? ['backends', index] : ['backend'])], message)];
     });
   });
 }

@@ -128,6 +128,62 @@ test('inspectConfig() tells each wrong value at its place', () => {
       'error routes[0].alpn: a protocol name has at most 255 bytes',
     ],
     [
+      { routes: [{ match: 'a.example', backends: [] }] },
+      'error routes[0].backends: the list is empty: give at least one backend',
+    ],
+    [
+      { routes: [{ match: 'a.example', backends: '10.0.0.5:443' }] },
+      'error routes[0].backends: one address alone is written as "backend"; "backends" takes a list of them',
+    ],
+    [
+      { routes: [{ ...ROUTE, backends: ['10.0.0.6:443'] }] },
+      'error routes[0].backends: a route has "backend" or "backends", not both: put all of them into "backends"',
+    ],
+    [
+      {
+        routes: [{ match: 'a.example', backends: ['10.0.0.5:443', { address: '10.0.0.5:443', weight: 2 }] }],
+      },
+      'error routes[0].backends[1]: "10.0.0.5:443" is listed twice: give one entry a greater weight instead',
+    ],
+    [
+      {
+        routes: [{ match: 'a.example', backends: ['10.0.0.5:443', { address: '10.0.0.6:443', wieght: 2 }] }],
+      },
+      'error routes[0].backends[1].wieght: unknown key "wieght" (did you mean "weight"?)',
+    ],
+    [
+      { routes: [{ match: 'a.example', backends: [{ address: '10.0.0.6:443', weight: 0 }] }] },
+      'error routes[0].backends[0].weight: expected a whole number from 1 to 1000',
+    ],
+    [
+      { routes: [{ match: 'a.example', backends: [{ address: '10.0.0.6:443', backup: true }] }] },
+      'error routes[0].backends: all backends are backups: at least one must not be',
+    ],
+    [
+      { routes: [{ match: 'a.example', backends: ['10.0.0.6:443', '127.0.0.1:443'] }] },
+      "error routes[0].backends[1]: this is Sniway's own listener [::]:443: connections would go in circles",
+    ],
+    [
+      { routes: [{ ...ROUTE, balance: 'roundrobin' }] },
+      'error routes[0].balance: "roundrobin" is not known here (did you mean "round-robin"?); write round-robin, least-connections, random-of-two, hash-client or hash-name',
+    ],
+    [
+      { routes: [{ ...ROUTE, health: { check: 'http' } }] },
+      'error routes[0].health.check: "http" is not known here; write tcp or tls',
+    ],
+    [
+      { routes: [{ match: '*.example', backend: '10.0.0.5:443', health: 'tls' }] },
+      'error routes[0].health: a TLS check needs a name to ask for: health: { check: tls, name: www.example.com }',
+    ],
+    [
+      { routes: [{ match: '**.a.example', backend: '{sni}:443', health: 'tcp' }] },
+      'error routes[0].health: {sni} leads to a backend for each name, which cannot be checked: remove "health"',
+    ],
+    [
+      { routes: [{ match: 'a.example', reject: 'close', onDown: 'close' }] },
+      'error routes[0].onDown: "onDown" is about backends, and this route has none: remove it',
+    ],
+    [
       backend('10.0.0.5'),
       "error routes[0].backend: '10.0.0.5' has no port; write host:port, [v6]:port, unix:/path, {sni}:port or srv:_service._proto.name",
     ],

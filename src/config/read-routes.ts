@@ -21,6 +21,8 @@ export interface RouteDraft {
   readonly name: string | null;
   readonly patterns: readonly PlacedText[];
   readonly alpn: readonly string[];
+  /** Whether its backends stand in a list. */
+  readonly isList: boolean;
   /** Null if it is missing or wrong. */
   readonly action: RouteAction | null;
   readonly clients: PlainClients | null;
@@ -46,6 +48,7 @@ export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
       name: null,
       patterns: [{ text: parsed.pattern, path }],
       alpn: [],
+      isList: false,
       action: { kind: 'relay', pool: poolOfOne({ kind: 'server-name', port: parsed.port }) },
       clients: null,
       limits: null,
@@ -66,6 +69,7 @@ function readRoute(
     name: typeof route.name === 'string' ? route.name : null,
     patterns,
     alpn: asTexts(route.alpn, path).map(({ text }) => text),
+    isList: Array.isArray(route.backends),
     action: readAction(
       route,
       patterns.map(({ text }) => text),

@@ -25,10 +25,11 @@ import { parseConfigName } from '../wire/host-name.ts';
 import { ANSWER_NAMES } from './answer.ts';
 import { describeFound } from './issue-findings.ts';
 import { clients, limits, spans } from './limit-schema.ts';
+import { quote } from './plain-text.ts';
 import { proxyOut, tlvs } from './proxy-schema.ts';
 import { checkAlpn, checkName } from './route-words.ts';
 import { count, oneOrMany, text, timeout, word } from './schema-parts.ts';
-import type { Shape } from './schema-parts.ts';
+import type { Checked, Shape } from './schema-parts.ts';
 import type { BackendConfig, EjectConfig, HealthConfig, RouteConfig } from './sniway-config.ts';
 
 const CHECKS = ['tcp', 'tls'] as const;
@@ -72,6 +73,9 @@ const eject = z.strictObject({
   max: timeout(EJECTION_MAX_MS, 1, 'How long at most'),
 } satisfies Shape<EjectConfig>);
 
+/** Text, so that an object in its place is taken for the other form. */
+const checkAlone = text(checkKind).meta({ enum: [...CHECKS] });
+
 const health = z.strictObject({
   check: word(CHECKS).describe('tcp connects; tls also asks for the name and looks at the certificate'),
   name: text(parseConfigName)
@@ -114,7 +118,7 @@ export const route = z.strictObject({
   }),
   eject: eject.optional().describe('When a backend that fails is left out for a while'),
   health: z
-    .union([word(CHECKS), health])
+    .union([checkAlone, health])
     .optional()
     .describe('How backends are checked while nobody uses them. Default: not at all'),
   onDown: word(['keep', 'close']).optional().meta({
@@ -143,6 +147,11 @@ export const routeKeys = {
   'routes.limits': Object.keys(limits.shape),
   'routes.timeouts': Object.keys(spans),
 };
+
+function checkKind(kind: string): Checked {
+  if (CHECKS.some(known => known === kind)) return { ok: true };
+  return { ok: false, message: `${quote(kind)} is not known here; write tcp, tls or an object with "check"` };
+}
 
 function askForList(input: unknown): string | undefined {
   return typeof input === 'string'

@@ -4,6 +4,7 @@
  */
 import { describe } from 'node:test';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
+import { describeHealth } from './conformance/health.ts';
 import { describeHello } from './conformance/hello.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
 import { describeLimits } from './conformance/limits.ts';
@@ -36,6 +37,7 @@ export function describeBackends(engine: EngineName): void {
   describe(`${engine} engine`, () => {
     describeNames(engine);
     describePools(engine);
+    describeHealth(engine);
     describeLimits(engine);
     describeSpans(engine);
   });

@@ -115,6 +115,37 @@ describe('a worker that dies', needsKernel, () => {
     assert.equal(new Set(ids).size, ids.length, 'no identifier is used twice');
   });
 
+  test('gives back the places its connections had at a backend with a limit', async t => {
+    const limit = 40;
+    const server = await startBackend(t);
+    const backends = [{ address: server.address, maxConnections: limit }];
+    const subject = await startEngine(t, {
+      engine: 'linux',
+      workers: WORKERS,
+      routes: [{ match: NAME, backends }],
+    });
+    const { engine } = subject;
+    assert.ok(engine instanceof LinuxEngine);
+    const ended = (endReason: string): number =>
+      subject.ended.filter(record => record.endReason === endReason).length;
+    for (let count = 0; count < limit; count++) await relay(t, subject, server);
+    const turnedAway = await connectRaw(t, subject.port);
+    turnedAway.write(HELLO);
+    await eventually('it is full', () => ended('limit') === 1);
+    await engine.crashWorker(0);
+    const lost = (): number => ended('internal-error');
+    await eventually(
+      'its connections have ended',
+      () => lost() > 0 && engine.connectionCount === limit - lost(),
+    );
+    const places = lost();
+    for (let count = 0; count < places; count++) await relay(t, subject, server);
+    const next = await connectRaw(t, subject.port);
+    next.write(HELLO);
+    await eventually('it is full again', () => ended('limit') === 2);
+    assert.equal(engine.connectionCount, limit);
+  });
+
   test('twice in a row, and the other one too, leaves no descriptor behind', async t => {
     const { subject, engine, server } = await setUp(t);
     const replaced = (count: number): boolean =>
