@@ -11,7 +11,7 @@ import { dialOrder } from './backends/dial-order.ts';
 import { ResolveError } from './backends/names.ts';
 import type { NameResolver } from './backends/names.ts';
 import type { PlainBackend } from './backends/plain-pool.ts';
-import { knownCandidates, literalEndpoint, portOf } from './backends/pool.ts';
+import { knownCandidates, portOf } from './backends/pool.ts';
 import type { PoolFacts } from './backends/pool.ts';
 import { takePlaces } from './limiting/limiter.ts';
 import type { LimitScope } from './limiting/limiter.ts';
@@ -37,13 +37,15 @@ export interface AskedBackend {
   readonly target: Exclude<Backend, { kind: 'server-name' }>;
   /** The name was chosen by the client, so that every address must pass the guard. */
   readonly fromClient: boolean;
+  /** Null where the name has to be looked up. */
+  readonly known: readonly Candidate[] | null;
 }
 
 /** A verdict that waits for the addresses of a name. Plain data: a worker thread can ask the main thread. */
 export interface NameQuestion {
   readonly kind: 'resolve';
   readonly route: string;
-  /** In the order to try them; the first one is known by a name that has to be looked up. */
+  /** In the order to try them; of the first one no address is known. */
   readonly backends: readonly AskedBackend[];
   readonly options: RelayOptions;
 }
@@ -102,7 +104,7 @@ export async function settle(question: NameQuestion, context: SettleContext): Pr
   for (const [index, backend] of backends.entries()) {
     try {
       const first = await resolveBackend(backend, context);
-      const others = backends.slice(index + 1).flatMap(other => readyCandidates(other));
+      const others = backends.slice(index + 1).flatMap(({ known }) => known ?? []);
       return { kind: 'relay', route, candidates: [...first, ...others], options };
     } catch (error) {
       failure ??= resolveFailure(error, route, context.policies);
@@ -112,18 +114,12 @@ export async function settle(question: NameQuestion, context: SettleContext): Pr
 }
 
 async function resolveBackend(backend: AskedBackend, context: SettleContext): Promise<readonly Candidate[]> {
-  const { target, fromClient } = backend;
+  const { target, fromClient, known } = backend;
   const host = lookUpName(target);
-  if (host === null) return readyCandidates(backend);
+  if (known !== null || host === null) return known ?? [];
   const found = await context.resolver.resolve(host, { timeoutMs: context.timeoutMs, fromClient });
   const endpoints = dialOrder(found, portOf(target));
   return candidatesOf(backend, context.guard.filter(endpoints, fromClient));
-}
-
-/** The candidates of a backend that needs no look-up, or none. */
-function readyCandidates(backend: AskedBackend): readonly Candidate[] {
-  const endpoint = literalEndpoint(backend.target);
-  return endpoint === null ? [] : candidatesOf(backend, [endpoint]);
 }
 
 function resolveFailure(error: unknown, route: string, policies: Policies): RejectVerdict {
@@ -208,13 +204,18 @@ function choose(route: SnapshotRoute, serverName: string, { client, live }: Choi
   if (known[0] !== null) {
     return { kind: 'relay', route: name, candidates: known.flatMap(found => found ?? []), options };
   }
-  const backends = order.map(backend => askFor(backend, serverName));
+  const backends = order.map((backend, index) => askFor(backend, serverName, known[index] ?? null));
   return { kind: 'resolve', route: name, backends, options };
 }
 
-function askFor({ id, proxy, backend }: PlainBackend, serverName: string): AskedBackend {
-  if (backend.kind !== 'server-name') return { id, proxy, target: backend, fromClient: false };
-  return { id, proxy, target: { kind: 'host', host: serverName, port: backend.port }, fromClient: true };
+function askFor(
+  { id, proxy, backend }: PlainBackend,
+  serverName: string,
+  known: readonly Candidate[] | null,
+): AskedBackend {
+  if (backend.kind !== 'server-name') return { id, proxy, target: backend, fromClient: false, known };
+  const target = { kind: 'host', host: serverName, port: backend.port } as const;
+  return { id, proxy, target, fromClient: true, known };
 }
 
 function reject(
