@@ -314,6 +314,43 @@ describe('an address cache, watching configured names', () => {
     assert.deepEqual(rig.changes, ['a.example 192.0.2.1', 'a.example 192.0.2.2']);
   });
 
+  test('says that they lead nowhere when the time of expired addresses is over, not later', async t => {
+    const rig = await startRig(t, { staleMs: 5_000 });
+    rig.cache.watch(['a.example']);
+    await rig.changed(1);
+    rig.dns.zone.set('a.example', { silent: ['A'] });
+    rig.clock.advance(TTL_MS + 4_999);
+    assert.equal(rig.changes.length, 1);
+    rig.clock.advance(1);
+    assert.deepEqual(rig.changes, ['a.example 192.0.2.1', 'a.example nowhere']);
+    assert.deepEqual(rig.troubles, ['a.example timeout']);
+    await rig.settled();
+    move(rig, '192.0.2.2');
+    rig.clock.advance(LOOKUP_RETRY_MS_MAX);
+    await rig.changed(3);
+    assert.deepEqual(rig.troubles, ['a.example timeout', 'a.example fine']);
+  });
+
+  test('looks one up before its time when told that its addresses are of no use, but not all the time', async t => {
+    const rig = await startRig(t, { ttlMinMs: 1_000 });
+    rig.cache.watch(['a.example']);
+    await rig.changed(1);
+    move(rig, '192.0.2.2');
+    rig.clock.advance(999);
+    rig.cache.recheck('a.example');
+    await rig.settled();
+    assert.equal(asked(rig), 1);
+    rig.clock.advance(1);
+    for (let round = 0; round < 5; round++) rig.cache.recheck('a.example');
+    await rig.changed(2);
+    await rig.settled();
+    rig.cache.recheck('a.example');
+    rig.cache.recheck('unknown.example');
+    await rig.settled();
+    assert.equal(asked(rig), 2);
+    assert.deepEqual(rig.changes, ['a.example 192.0.2.1', 'a.example 192.0.2.2']);
+  });
+
   test('stops looking up those that are not watched any more, and all when it is closed', async t => {
     const rig = await startRig(t);
     rig.dns.zone.set('b.example', { a: ['192.0.2.3'], ttl: 20 });

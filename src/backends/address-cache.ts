@@ -9,6 +9,7 @@ import {
   CLIENT_NAMES_MAX,
   CLIENT_REFRESHES_MAX,
   CONFIGURED_NAMES_MAX,
+  DURATION_MS_MAX,
   LOOKUPS_MAX,
   LOOKUP_RETRY_MS,
   LOOKUP_RETRY_MS_MAX,
@@ -169,7 +170,7 @@ export class AddressCache implements NameResolver {
     for (const entry of this.#configured) {
       if (wanted.has(entry.host)) continue;
       entry.watched = false;
-      entry.callOff?.();
+      callOff(entry);
       this.#due.delete(entry);
     }
     for (const host of wanted) {
@@ -181,6 +182,13 @@ export class AddressCache implements NameResolver {
       if (entry.addresses !== null) this.#announce(entry, null);
     }
     this.#lookUpDue();
+  }
+
+  /** Looks a watched name up before its time, its addresses being of no use; not if it was asked just now. */
+  recheck(host: string): void {
+    const entry = this.#configured.peek(host);
+    if (entry?.watched !== true || this.#clock.now() < entry.answeredAtMs + this.#settings.ttlMinMs) return;
+    this.#refresh(entry);
   }
 
   stats(): AddressCacheStats {
@@ -199,7 +207,7 @@ export class AddressCache implements NameResolver {
   close(): void {
     this.#isClosed = true;
     this.#due.clear();
-    for (const entry of this.#configured) entry.callOff?.();
+    for (const entry of this.#configured) callOff(entry);
     this.#source.close();
   }
 
@@ -285,6 +293,7 @@ export class AddressCache implements NameResolver {
     if (this.#isClosed) return;
     this.#counts[answer.kind]++;
     const before = entry.addresses;
+    entry.answeredAtMs = this.#clock.now();
     if (answer.kind === 'found') this.#keep(entry, answer);
     else this.#note(entry, answer);
     if (entry.fromClient) {
@@ -323,11 +332,22 @@ export class AddressCache implements NameResolver {
   #schedule(entry: CacheEntry): void {
     const dueAtMs = entry.failure === null ? entry.refreshAtMs : entry.failure.untilMs;
     const delayMs = Math.max(dueAtMs - this.#clock.now(), LOOKUP_RETRY_MS / 2);
-    entry.callOff?.();
+    callOff(entry);
     entry.callOff = this.#clock.after(delayMs, () => {
       this.#due.add(entry);
       this.#lookUpDue();
     });
+    if (entry.addresses === null) return;
+    const leftMs = Math.min(entry.staleUntilMs - this.#clock.now(), DURATION_MS_MAX);
+    entry.callOffEnd = this.#clock.after(leftMs, () => this.#drop(entry));
+  }
+
+  /** Others use the addresses of watched names until they are told otherwise. */
+  #drop(entry: CacheEntry): void {
+    if (this.#clock.now() < entry.staleUntilMs) return;
+    const before = entry.addresses;
+    entry.addresses = null;
+    this.#announce(entry, before);
   }
 
   #announce(entry: CacheEntry, before: CachedAddresses | null): void {
@@ -339,7 +359,7 @@ export class AddressCache implements NameResolver {
     const inTrouble = entry.addresses === null;
     if (inTrouble === entry.inTrouble) return;
     entry.inTrouble = inTrouble;
-    onTrouble?.(entry.host, entry.failure?.code ?? null);
+    onTrouble?.(entry.host, inTrouble ? (entry.failure?.code ?? 'timeout') : null);
   }
 
   #shelve(entry: CacheEntry): void {
@@ -350,6 +370,11 @@ export class AddressCache implements NameResolver {
         : this.#chosen;
     this.#counts.evicted += shelf.put(entry);
   }
+}
+
+function callOff(entry: CacheEntry): void {
+  entry.callOff?.();
+  entry.callOffEnd?.();
 }
 
 const systemClock: CacheClock = {

@@ -12,6 +12,8 @@ export interface CacheEntry {
   readonly host: string;
   readonly fromClient: boolean;
   addresses: CachedAddresses | null;
+  /** When the last look-up ended, whatever it brought. */
+  answeredAtMs: number;
   refreshAtMs: number;
   freshUntilMs: number;
   staleUntilMs: number;
@@ -21,7 +23,9 @@ export interface CacheEntry {
   running: Promise<LookUpAnswer> | null;
   watched: boolean;
   inTrouble: boolean;
+  /** Of a watched name: of its next look-up, and of the end of its expired addresses. */
   callOff: (() => void) | null;
+  callOffEnd: (() => void) | null;
 }
 
 export function createEntry(host: string, fromClient: boolean): CacheEntry {
@@ -29,6 +33,7 @@ export function createEntry(host: string, fromClient: boolean): CacheEntry {
     host,
     fromClient,
     addresses: null,
+    answeredAtMs: Number.NEGATIVE_INFINITY,
     refreshAtMs: 0,
     freshUntilMs: 0,
     staleUntilMs: 0,
@@ -38,6 +43,7 @@ export function createEntry(host: string, fromClient: boolean): CacheEntry {
     watched: false,
     inTrouble: false,
     callOff: null,
+    callOffEnd: null,
   };
 }
 
