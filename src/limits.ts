@@ -221,6 +221,8 @@ export const STALE_MS = 86_400_000;
 export const STALE_REFRESH_MS = 10_000;
 /** Milliseconds a connection waits for a new answer when an older expired one is at hand. */
 export const STALE_WAIT_MS = 500;
+/** Milliseconds between two messages of a worker that dials of one route fail: each may have its names looked up early. */
+export const DIAL_FAILED_TELL_MS = 250;
 /** Share of an answer's time after which a name in use is looked up anew; up to REFRESH_JITTER is taken off it. */
 export const REFRESH_SHARE = 0.85;
 /** Spreads the look-ups of names that were learnt together. */

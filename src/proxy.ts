@@ -230,7 +230,12 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   }
 
   refuse(refusal: Parameters<EngineHost['refuse']>[0]): ReturnType<EngineHost['refuse']> {
+    if (refusal.kind === 'dial-failed') this.dialFailed(refusal.route);
     return decideRefusal(refusal, this.#config.policies);
+  }
+
+  dialFailed(route: string): void {
+    this.#keeper.dialFailed(route);
   }
 
   takeBackend(backend: number): boolean {

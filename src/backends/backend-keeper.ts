@@ -53,6 +53,8 @@ export class BackendKeeper {
   readonly #ejections: EjectionWatch;
   /** Those that have a number, in the order of their numbers. */
   readonly #tracked: readonly KeptBackend[];
+  /** The names of the backends of each route. */
+  readonly #hosts = new Map<string, string[]>();
 
   constructor(options: KeeperOptions, reports: KeeperReports) {
     const { backends, guard, ledger, addresses } = options;
@@ -80,6 +82,10 @@ export class BackendKeeper {
         expires: (owner, expiresAtMs) => this.#warnOfExpiry(owner, expiresAtMs),
       },
     );
+    for (const { route, plain } of backends) {
+      const host = lookUpName(plain.backend);
+      if (host !== null) this.#hosts.set(route, [...(this.#hosts.get(route) ?? []), host]);
+    }
     const tracked = backends.filter(({ plain }) => plain.id >= 0);
     this.#tracked = tracked;
     this.#ejections = new EjectionWatch(ledger, options.nowMs, {
@@ -108,6 +114,11 @@ export class BackendKeeper {
       const { open, taken, failed, ejections } = ledger.counts(id);
       return { route, backend: formatBackend(backend), state, open, dialed: taken, failed, ejections };
     });
+  }
+
+  /** Connections of a route could connect to nothing: where its names lead may have changed. */
+  dialFailed(route: string): void {
+    for (const host of this.#hosts.get(route) ?? []) this.names.recheck(host);
   }
 
   async #locate({ plain: { backend } }: KeptBackend, timeoutMs: number): Promise<readonly Endpoint[]> {

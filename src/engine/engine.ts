@@ -33,7 +33,10 @@ export interface EngineHost {
   readonly pending: PendingCounts;
   /** Answers what a worker thread could not decide alone; never rejects. */
   settle(question: NameQuestion): Promise<Verdict>;
-  /** Called when a connection ends before or without a relay; says what the client gets to see. */
+  /**
+   * Called when a connection ends before or without a relay; says what the client gets to see. Engines whose worker
+   * threads refuse by themselves call `dialFailed` instead.
+   */
   refuse(refusal: Refusal): RejectVerdict;
   /**
    * Called before a candidate whose `backend` is not -1 is dialled; false: it is at its limit, and the next one is
@@ -44,6 +47,8 @@ export interface EngineHost {
   leaveBackend(backend: number, outcome: BackendOutcome): void;
   /** Called with a backend that was taken when its first byte has come. */
   backendAnswered(backend: number): void;
+  /** Called when connections of a route could connect to nothing, now and then while they do. */
+  dialFailed(route: string): void;
   /** Called when a worker thread has died with its connections: what it had taken counts no more. */
   workerDied(worker: number): void;
   /** Called when a connection was accepted. */

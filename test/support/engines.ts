@@ -50,6 +50,7 @@ export async function startEngine(
         live.ledger.giveBack(worker);
         live.limits.forgetOwner(worker);
       },
+      dialFailed: () => undefined,
       refuse: refusal => decideRefusal(refusal, checked.policies),
       opened: connection => void opened.push(connection),
       ended: connection => void ended.push(connection),

@@ -214,6 +214,9 @@ export class LinuxEngine implements Engine {
       case 'notice':
         this.#host.notice(message.notice);
         return;
+      case 'dial-failed':
+        this.#host.dialFailed(message.route);
+        return;
       case 'stopped':
         this.#awaitStopped.get(index)?.();
         return;

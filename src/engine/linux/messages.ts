@@ -49,6 +49,8 @@ export type FromWorker =
   | { readonly kind: 'question'; readonly question: number; readonly ask: NameQuestion }
   | { readonly kind: 'records'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'notice'; readonly notice: Notice }
+  /** A connection could connect to nothing; told now and then while connections do. */
+  | { readonly kind: 'dial-failed'; readonly route: string }
   | { readonly kind: 'stopped' }
   /** Identifiers of the connections that are open. */
   | { readonly kind: 'open'; readonly ids: readonly number[] }

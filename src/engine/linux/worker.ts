@@ -6,6 +6,7 @@ import type { EndReason, Notice } from '../../events.ts';
 import {
   BULK_SCRATCH_BYTES,
   DEFER_ACCEPT_S,
+  DIAL_FAILED_TELL_MS,
   SCRATCH_BYTES,
   SPIN_MS,
   SPARE_DESCRIPTORS,
@@ -21,6 +22,7 @@ import { PendingHellos } from '../pending-hellos.ts';
 import { createProxyGates } from '../proxy-in.ts';
 import type { ProxyGate } from '../proxy-in.ts';
 import { Acceptor } from './acceptor.ts';
+import { nowMs } from './clock.ts';
 import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -52,6 +54,8 @@ class LinuxWorker implements WorkerHost, EventOwner {
   readonly #deferredHello: HelloDeadline;
   /** By listener. */
   readonly #gates: readonly (ProxyGate | null)[];
+  /** When it was told last, by route. */
+  readonly #dialFailedMs = new Map<string, number>();
   #acceptors: Acceptor[] = [];
   #nextQuestion = 1;
   #idleWatched = false;
@@ -109,6 +113,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   }
 
   refuse(refusal: Refusal): RejectVerdict {
+    if (refusal.kind === 'dial-failed') this.#tellDialFailed(refusal.route);
     return decideRefusal(refusal, this.#decider.snapshot.policies);
   }
 
@@ -244,6 +249,13 @@ class LinuxWorker implements WorkerHost, EventOwner {
       this.#records.addOpened(accepted);
     }
     return connection;
+  }
+
+  /** The main thread may learn other addresses; it need not hear of every connection. */
+  #tellDialFailed(route: string): void {
+    if (nowMs() - (this.#dialFailedMs.get(route) ?? Number.NEGATIVE_INFINITY) < DIAL_FAILED_TELL_MS) return;
+    this.#dialFailedMs.set(route, nowMs());
+    this.#tell({ kind: 'dial-failed', route });
   }
 
   #checkIdle(): void {

@@ -48,11 +48,15 @@ async function ask(t: TestContext, proxy: TestProxy): Promise<string> {
 async function startNamed(
   t: TestContext,
   dns: DnsServer,
-  config: Partial<SniwayConfig> & { readonly backend: string },
+  config: Partial<SniwayConfig> & { readonly backend?: string },
 ): Promise<TestProxy> {
   const { backend, ...rest } = config;
   const resolver = { servers: dns.address, hosts: 'none', timeout: '1s', ttlMin: '100ms' } as const;
-  return await startProxy(t, { resolver, routes: [{ match: NAME, backend }], ...rest });
+  return await startProxy(t, {
+    resolver,
+    ...(backend === undefined ? {} : { routes: [{ match: NAME, backend }] }),
+    ...rest,
+  });
 }
 
 export function describeNames(engine: EngineName): void {
@@ -85,6 +89,57 @@ export function describeNames(engine: EngineName): void {
     assert.equal(Buffer.from((await readToEnd(client)).bytes).toString(), 'hello');
     client.end();
     assert.equal((await proxy.nextEnd()).backend, `127.0.0.1:${server.port}`);
+  });
+
+  test('asks again before the time when nobody listens where a name leads', TWO_LOOPBACKS, async t => {
+    const dns = await startDnsServer(t);
+    const port = await startTwins(t);
+    dns.zone.set('backend.example', { a: ['127.0.0.3'], ttl: 3_600 });
+    const proxy = await startNamed(t, dns, { engine, backend: `backend.example:${port}` });
+    assert.equal((await ask(t, proxy)).length, 7, 'an alert');
+    dns.zone.set('backend.example', { a: ['127.0.0.1'], ttl: 3_600 });
+    const askedAtMs = performance.now();
+    while ((await ask(t, proxy)) !== '127.0.0.1');
+    const tookMs = performance.now() - askedAtMs;
+    assert.ok(tookMs < 10_000, `took ${tookMs} ms, with an answer that is kept for 30 s`);
+  });
+
+  test('spreads connections over the names of a pool', TWO_LOOPBACKS, async t => {
+    const dns = await startDnsServer(t);
+    const port = await startTwins(t);
+    dns.zone.set('one.example', { a: ['127.0.0.1'] });
+    dns.zone.set('two.example', { a: ['127.0.0.2'] });
+    const backends = [`one.example:${port}`, `two.example:${port}`];
+    const proxy = await startNamed(t, dns, { engine, workers: 1, routes: [{ match: NAME, backends }] });
+    const answers: string[] = [];
+    for (let round = 0; round < 6; round++) answers.push(await ask(t, proxy));
+    assert.deepEqual(answers.toSorted(), [...Array(3).fill('127.0.0.1'), ...Array(3).fill('127.0.0.2')]);
+  });
+
+  test('goes on to the next name of a pool when the first leads nowhere', TWO_LOOPBACKS, async t => {
+    const dns = await startDnsServer(t);
+    const port = await startTwins(t);
+    dns.zone.set('two.example', { a: ['127.0.0.2'] });
+    const backends = [`one.example:${port}`, `two.example:${port}`];
+    const proxy = await startNamed(t, dns, { engine, routes: [{ match: NAME, backends }] });
+    for (let round = 0; round < 6; round++) assert.equal(await ask(t, proxy), '127.0.0.2');
+  });
+
+  test('dials no listener of its own that a name leads to', async t => {
+    const dns = await startDnsServer(t);
+    dns.zone.set('one.example', { a: ['127.0.0.1'] });
+    const proxy = await startNamed(t, dns, {
+      engine,
+      backend: 'srv:_https._tcp.example',
+      resolver: { servers: dns.address, hosts: 'none', negativeTtl: '0s' },
+    });
+    dns.zone.set('_https._tcp.example', { srv: [{ target: 'one.example', port: proxy.port }] });
+    const reasons: string[] = [];
+    while (reasons.filter(reason => reason === 'guard-refused').length < 3) {
+      assert.equal((await ask(t, proxy)).length, 7, 'an alert');
+      reasons.push((await proxy.nextEnd()).endReason);
+    }
+    assert.ok(reasons.every(reason => reason === 'guard-refused' || reason === 'dns-failed'));
   });
 
   test("dials only what the guard allows of a mixed answer for a client's name", TWO_LOOPBACKS, async t => {

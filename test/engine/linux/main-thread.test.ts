@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadKernel } from '../../../src/engine/linux/syscalls/load-kernel.ts';
 import type { SniwayConfig } from '../../../src/index.ts';
+import { startDnsServer } from '../../support/dns-server.ts';
 import { buildClientHello } from '../../support/hello-builder.ts';
 import { connectRaw, eventually, readBytes, startBackend, startEchoBackend } from '../../support/peers.ts';
 import { start } from '../../support/programs.ts';
@@ -69,21 +70,43 @@ async function keepTalking(
   return { longestMs, count };
 }
 
+/** True that many times. */
+function times(count: number): () => boolean {
+  let left = count;
+  return () => left-- > 0;
+}
+
+async function talkWhileBlocked(t: TestContext, subject: Program): Promise<void> {
+  const [port = 0] = subject.ports;
+  await subject.ask('block 2000', /^blocking$/m);
+  let blocked = true;
+  const back = subject.ask('', /^back$/m).then(() => (blocked = false));
+  const talks = await Promise.all(Array.from({ length: 8 }, () => keepTalking(t, port, () => blocked)));
+  await back;
+  const longestMs = Math.max(...talks.map(talk => talk.longestMs));
+  const count = talks.reduce((sum, talk) => sum + talk.count, 0);
+  t.diagnostic(`${count} round trips in 2 s, the longest ${longestMs.toFixed(1)} ms`);
+  assert.ok(longestMs < 1_000, `one took ${longestMs} ms`);
+  assert.ok(count > 400, `${count} round trips`);
+}
+
 describe('while the main thread is blocked', needsKernel, () => {
   test('relays go on and new connections are let in', async t => {
     const server = await startEchoBackend(t);
     const subject = await startProgram(t, [configFor(server.address)]);
-    const [port = 0] = subject.ports;
-    await subject.ask('block 2000', /^blocking$/m);
-    let blocked = true;
-    const back = subject.ask('', /^back$/m).then(() => (blocked = false));
-    const talks = await Promise.all(Array.from({ length: 8 }, () => keepTalking(t, port, () => blocked)));
-    await back;
-    const longestMs = Math.max(...talks.map(talk => talk.longestMs));
-    const count = talks.reduce((sum, talk) => sum + talk.count, 0);
-    t.diagnostic(`${count} round trips in 2 s, the longest ${longestMs.toFixed(1)} ms`);
-    assert.ok(longestMs < 1_000, `one took ${longestMs} ms`);
-    assert.ok(count > 400, `${count} round trips`);
+    await talkWhileBlocked(t, subject);
+  });
+
+  test('new connections are let in to a backend that is known by its name', async t => {
+    const dns = await startDnsServer(t);
+    const server = await startEchoBackend(t);
+    dns.zone.set('backend.example', { a: ['127.0.0.1'], ttl: 30 });
+    const resolver = { servers: dns.address, hosts: 'none' };
+    const backend = `backend.example:${server.address.split(':').at(-1)}`;
+    const subject = await startProgram(t, [{ ...configFor(backend), resolver }]);
+    // The answer to a connection comes after the one to all workers.
+    await keepTalking(t, subject.ports[0] ?? 0, times(1));
+    await talkWhileBlocked(t, subject);
   });
 });
 
