@@ -23,10 +23,11 @@ import { nginx } from './rivals/nginx.ts';
 import { startContender } from './rivals/run-contender.ts';
 import type { Running, StartPlan } from './rivals/run-contender.ts';
 import { sniproxy } from './rivals/sniproxy.ts';
-import { sniwayLinux, sniwayLinux2, sniwayPortable } from './rivals/sniway.ts';
+import { sniwayLinux, sniwayLinux2, sniwayLinuxSpread, sniwayPortable } from './rivals/sniway.ts';
 
 const CONTENDERS: readonly Contender[] = [
   sniwayLinux,
+  sniwayLinuxSpread,
   sniwayLinux2,
   sniwayPortable,
   haproxy,
@@ -157,6 +158,7 @@ async function measureCase(bench: Bench, entry: Case): Promise<readonly Row[]> {
   const rows = bench.contenders.map(({ name }): OpenRow => ({ contender: name, results: [], problem: null }));
   const plan: StartPlan = {
     cpu: PROXY_CPU,
+    otherCpu: LOAD_CPU,
     routes: [
       { serverName: SERVER_NAME, backendPort: bench.backend.port },
       { serverName: HOLD_NAME, backendPort: bench.backend.holdPort },

@@ -16,6 +16,8 @@ export interface Task {
 
 export interface Contender {
   readonly name: string;
+  /** It may use the load's processor too: what a connection costs then tells how far its threads are in each other's way. */
+  readonly spread: boolean;
   /** Writes its configuration and gives the command that runs it in the foreground; null for no proxy at all. */
   readonly prepare: ((task: Task) => readonly string[]) | null;
 }

@@ -12,6 +12,7 @@ const PIPES_MAX = 900;
 /** As the manual shows it for routing by SNI. HAProxy passes half-closes on by itself. */
 export const haproxy: Contender = {
   name: 'haproxy',
+  spread: false,
   prepare: task => command(task, { global: '', splice: 'option splice-auto', bind: '' }),
 };
 
@@ -21,6 +22,7 @@ export const haproxy: Contender = {
  */
 export const haproxyTuned: Contender = {
   name: 'haproxy-tuned',
+  spread: false,
   prepare: task =>
     command(task, {
       global: '  tune.pipesize 1048576',

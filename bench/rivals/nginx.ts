@@ -8,6 +8,7 @@ const MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
 /** `proxy_half_close` makes it do the same work as the others: without it both sides close at the first end of file. */
 export const nginx: Contender = {
   name: 'nginx',
+  spread: false,
   prepare({ port, routes, folder }) {
     const file = join(folder, 'nginx.conf');
     const isRoot = process.getuid?.() === 0;

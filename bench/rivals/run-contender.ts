@@ -25,6 +25,8 @@ export type Started =
 export interface StartPlan {
   readonly routes: readonly [Route, Route];
   readonly cpu: number;
+  /** The load's. */
+  readonly otherCpu: number;
 }
 
 const READY_TIMEOUT_MS = 10_000;
@@ -40,7 +42,8 @@ export async function startContender(contender: Contender, plan: StartPlan): Pro
   const folder = mkdtempSync(join(tmpdir(), `sniway-bench-${contender.name}-`));
   const port = await freePort();
   const command = contender.prepare({ port, folder, ...plan });
-  const child = spawn('taskset', ['-c', String(plan.cpu), 'sh', '-c', WITH_MANY_FILES, 'sh', ...command], {
+  const cpus = contender.spread ? `${plan.cpu},${plan.otherCpu}` : String(plan.cpu);
+  const child = spawn('taskset', ['-c', cpus, 'sh', '-c', WITH_MANY_FILES, 'sh', ...command], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';

@@ -5,6 +5,7 @@ import type { Contender, Route } from './contender.ts';
 /** Without access_log it logs nothing for each connection, as the others. Its patterns are regular expressions. */
 export const sniproxy: Contender = {
   name: 'sniproxy',
+  spread: false,
   prepare({ port, routes, folder }) {
     const file = join(folder, 'sniproxy.conf');
     writeFileSync(

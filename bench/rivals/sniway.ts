@@ -6,6 +6,7 @@ const command = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 function sniway(name: string, engine: 'linux' | 'portable', extra: readonly string[]): Contender {
   return {
     name,
+    spread: false,
     prepare({ port, routes }) {
       const flags = `--engine ${engine} --quiet --log-format none --listen 127.0.0.1:${port}`.split(' ');
       const pairs = routes.flatMap(route => [
@@ -19,9 +20,11 @@ function sniway(name: string, engine: 'linux' | 'portable', extra: readonly stri
 
 /** One worker, as the rivals have one; the portable engine has no more. */
 export const sniwayLinux = sniway('sniway-linux', 'linux', ['--workers', '1']);
-/**
- * Two workers, on the one processor that every contender gets: what a connection costs then, beside what it costs with
- * one, tells how far the workers are in each other's way.
- */
-export const sniwayLinux2 = sniway('sniway-linux-2', 'linux', ['--workers', '2']);
+/** Two workers on both processors, of which the load takes one as well. */
+export const sniwayLinux2 = { ...sniway('sniway-linux-2', 'linux', ['--workers', '2']), spread: true };
+/** One worker that may use both as well, to compare with. */
+export const sniwayLinuxSpread = {
+  ...sniway('sniway-linux-spread', 'linux', ['--workers', '1']),
+  spread: true,
+};
 export const sniwayPortable = sniway('sniway-portable', 'portable', []);
