@@ -2,11 +2,11 @@
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { connect } from 'node:tls';
-import { connectRaw, eventually } from './peers.ts';
+import { connectRaw } from './peers.ts';
 import { start } from './programs.ts';
 import type { TrustedAuthority } from './tls-backends.ts';
 
@@ -42,7 +42,7 @@ export async function startHaproxyBackend(t: TestContext, authority: TrustedAuth
       bind unix@${path} accept-proxy ssl crt ${pem}
       http-request return status 200 content-type text/plain lf-string "${told.join(' ')}"`,
   );
-  await eventually('haproxy listens', () => existsSync(path), 10_000);
+  await accepting(t, { path });
   return { address: `unix:${path}`, port: 0 };
 }
 
@@ -65,7 +65,7 @@ export async function startNginxBackend(t: TestContext, authority: TrustedAuthor
       }
     }`,
   );
-  await eventually('nginx listens', () => existsSync(path), 10_000);
+  await accepting(t, { path });
   return { address: `unix:${path}`, port: 0 };
 }
 
@@ -167,10 +167,16 @@ async function startNginx(t: TestContext, { folder }: TrustedAuthority, sections
 }
 
 async function listening(t: TestContext, port: number): Promise<Partner> {
+  await accepting(t, { port, host: '127.0.0.1' });
+  return { address: `127.0.0.1:${port}`, port };
+}
+
+/** The file of a Unix-domain socket is there before somebody listens at it. */
+async function accepting(t: TestContext, to: NetConnectOpts): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
-      (await connectRaw(t, port)).destroy();
-      return { address: `127.0.0.1:${port}`, port };
+      (await connectRaw(t, to)).destroy();
+      return;
     } catch (error) {
       if (attempt === 200) throw error;
       await new Promise(resolve => setTimeout(resolve, 20));
