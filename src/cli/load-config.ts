@@ -1,6 +1,7 @@
 /** From flags (and a file) to a checked configuration, or to one text with all that is wrong. */
 import { inspectConfig } from '../config/check-config.ts';
 import type { CheckedConfig } from '../config/check-config.ts';
+import { withoutEchoes } from '../config/expand-variables.ts';
 import { loadConfigFile } from '../config/load-file.ts';
 import type { LoadedConfig } from '../config/load-file.ts';
 import { renderProblems } from '../config/render-problems.ts';
@@ -44,8 +45,10 @@ export async function loadCommandConfig(
   }
   const merged = mergeFlags(file?.value, flags);
   const { config, problems } = inspectConfig(withListener(merged.input, options.listenDefault));
-  const rendered = renderAll([...(file?.problems ?? []), ...problems], merged, file);
-  if (config === null) throw new CommandError(rendered, EXIT.usage);
+  const ofFile = file?.problems ?? [];
+  const rendered = renderAll([...ofFile, ...withoutEchoes(problems, ofFile)], merged, file);
+  if (config === null || ofFile.some(({ severity }) => severity === 'error'))
+    throw new CommandError(rendered, EXIT.usage);
   return { config, warnings: rendered };
 }
 

@@ -6,6 +6,8 @@ import { ConfigError } from '../errors.ts';
 import { CONFIG_BYTES_MAX } from '../limits.ts';
 import type { ParsedSource } from './config-source.ts';
 import { parseSource } from './config-source.ts';
+import { expandVariables } from './expand-variables.ts';
+import type { Environment } from './expand-variables.ts';
 import { errorAt } from './findings.ts';
 import { quote } from './plain-text.ts';
 
@@ -25,12 +27,18 @@ const CAUSES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Loads a YAML or JSON file (told apart by nothing: JSON is YAML), a pipe included.
+ * Loads a YAML or JSON file (told apart by nothing: JSON is YAML), a pipe included, and puts in what its texts take
+ * from the environment.
  * @throws ConfigError if it cannot be read, is larger than CONFIG_BYTES_MAX or is not UTF-8.
  */
-export async function loadConfigFile(path: string): Promise<LoadedConfig> {
+export async function loadConfigFile(
+  path: string,
+  environment: Environment = process.env,
+): Promise<LoadedConfig> {
   const bytes = await readBounded(path);
-  return parseSource(path, decode(path, bytes));
+  const parsed = parseSource(path, decode(path, bytes));
+  const { value, problems } = expandVariables(parsed.value, { environment });
+  return { ...parsed, value, problems: [...parsed.problems, ...problems] };
 }
 
 async function readBounded(path: string): Promise<Buffer> {

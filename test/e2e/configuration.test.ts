@@ -1,0 +1,66 @@
+/** Configuration files as an operator writes them, read by the command itself. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { makeFolder } from '../support/folders.ts';
+import { run } from '../support/programs.ts';
+import type { Finished } from '../support/programs.ts';
+import { commandFile } from '../support/project.ts';
+
+interface Options {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+function sniway(t: TestContext, args: readonly string[], { env, cwd }: Options = {}): Promise<Finished> {
+  return run(t, [process.execPath, commandFile, ...args], '', {
+    env: { ...process.env, ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+}
+
+describe('a configuration file with environment variables', () => {
+  const text = [
+    'listen: ${LISTEN:-127.0.0.1:8443}',
+    'workers: ${WORKERS:-2}',
+    'routes:',
+    '  - match: www.example.com',
+    '    backend: ${BACKEND}',
+    '  - match: ${NAME}',
+    '    backend: 10.0.0.9:443',
+    '',
+  ].join('\n');
+
+  test('takes what they hold', async t => {
+    const path = join(makeFolder(t, { 'sniway.yaml': text }), 'sniway.yaml');
+    const env = { BACKEND: '10.0.0.5:443', NAME: 'api.example.com', WORKERS: '3' };
+    const { code, stdout, stderr } = await sniway(t, ['explain', 'www.example.com', '-c', path], { env });
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /dials +10\.0\.0\.5:443/);
+  });
+
+  test('says all that are not set, with file, line and column, beside other errors', async t => {
+    const path = join(makeFolder(t, { 'sniway.yaml': text }), 'sniway.yaml');
+    const { code, stderr } = await sniway(t, ['check', '-c', path], { env: { WORKERS: 'many' } });
+    assert.equal(code, 2);
+    const heads = stderr.split('\n').filter(line => line.startsWith(path));
+    assert.deepEqual(
+      heads.map(line => line.slice(path.length)),
+      [
+        ':2:10  error  expected a number, found the text "many"',
+        ':5:14  error  the environment variable BACKEND is not set: set it, or give a default: ${BACKEND:-value}',
+        ':6:12  error  the environment variable NAME is not set: set it, or give a default: ${NAME:-value}',
+      ],
+    );
+  });
+
+  test('never makes structure of what they hold', async t => {
+    const path = join(makeFolder(t, { 'sniway.yaml': text }), 'sniway.yaml');
+    const env = { BACKEND: '10.0.0.5:443\nengine: portable', NAME: '[a.example.com, "*.example.com"]' };
+    const { code, stderr } = await sniway(t, ['check', '-c', path], { env });
+    assert.equal(code, 2);
+    assert.match(stderr, /sniway\.yaml:5:14 {2}error {2}.*10\.0\.0\.5:443\\x0aengine: portable/);
+    assert.match(stderr, /sniway\.yaml:6:12 {2}error {2}/);
+  });
+});
