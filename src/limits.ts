@@ -183,6 +183,8 @@ export const PATTERN_PROGRAM_MAX = 4096;
 export const LISTENERS_MAX = 256;
 /** Bytes of a configuration file. */
 export const CONFIG_BYTES_MAX = 64 * 1024 * 1024;
+/** Files that one configuration includes; their bytes together stay below CONFIG_BYTES_MAX too. */
+export const INCLUDED_FILES_MAX = 10_000;
 /** YAML aliases, those within aliased values multiplied: enough for shared lists, too few to blow up a small file. */
 export const CONFIG_ALIASES_MAX = 100;
 /** The longest wait a Node timer can hold, in milliseconds (nodejs.org/api/timers.html: 2^31 - 1, nearly 25 days). */

@@ -44,7 +44,10 @@ export async function loadCommandConfig(
     throw new CommandError(renderProblems(file.problems, file.source), EXIT.usage);
   }
   const merged = mergeFlags(file?.value, flags);
-  const { config, problems } = inspectConfig(withListener(merged.input, options.listenDefault));
+  const { config, problems } = inspectConfig(
+    withListener(merged.input, options.listenDefault),
+    file?.describe === undefined ? {} : { describe: file.describe },
+  );
   const ofFile = file?.problems ?? [];
   const rendered = renderAll([...ofFile, ...withoutEchoes(problems, ofFile)], merged, file);
   if (config === null || ofFile.some(({ severity }) => severity === 'error'))

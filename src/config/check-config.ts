@@ -18,9 +18,10 @@ import {
 import type { MalformedAnswer, PlainConfig, PlainListener, Policies } from '../snapshot.ts';
 import type { Answer } from '../verdict.ts';
 import { findAnswer } from './answer.ts';
-import { findRouteProblems, nameRoutes } from './check-routes.ts';
+import { NO_ROUTES, findRouteProblems, nameRoutes } from './check-routes.ts';
+import { describePath } from './describe-path.ts';
 import { parseDuration } from './duration.ts';
-import type { Finding, SpottedProblem } from './findings.ts';
+import type { Finding, ProblemPath, SpottedProblem } from './findings.ts';
 import { errorAt, settleFindings } from './findings.ts';
 import { formatListenTarget, parseListenTarget } from './listen-target.ts';
 import { createOwnListenerSearch, findListenerConflict } from './own-listeners.ts';
@@ -71,14 +72,23 @@ export function requireSound({ config, problems }: InspectedConfig): CheckedConf
   throw new ConfigError([...errors.slice(0, CONFIG_PROBLEMS_MAX), errorAt([], `and ${rest} more problems`)]);
 }
 
+export interface InspectOptions {
+  /** How messages about one place name another, such as `routes[2]`. */
+  readonly describe?: (path: ProblemPath) => string;
+}
+
 /** As {@link checkConfig}, but throws nothing and tells the warnings too. */
-export function inspectConfig(input: unknown): InspectedConfig {
+export function inspectConfig(
+  input: unknown,
+  { describe = describePath }: InspectOptions = {},
+): InspectedConfig {
   const findings = findSchemaProblems(input);
   if (!isObject(input)) return { config: null, problems: settleFindings(findings) };
   const listening = readListeners(input, findings);
   const listeners = listening.map(({ target }) => target);
   const drafts = readRoutes(input, findings);
-  findings.push(...findRouteProblems(drafts, hasNoRoutes(input)), ...findLoops(drafts, listeners));
+  findings.push(...(hasNoRoutes(input) ? [NO_ROUTES] : findRouteProblems(drafts, describe)));
+  findings.push(...findLoops(drafts, listeners), ...findUnread(input));
   findings.push(...findResolverProblems(input));
   const problems = settleFindings(findings);
   const isSound = problems.every(({ severity }) => severity === 'warning');
@@ -123,6 +133,13 @@ function readListeners(input: unknown, findings: Finding[]): ReadListener[] {
 function hasNoRoutes(input: unknown): boolean {
   const { routes, suffixes } = asObject(input);
   return isNone(routes) && isNone(suffixes);
+}
+
+/** Whoever loads a file has read what it includes, and removed the key. */
+function findUnread({ include }: Readonly<Record<string, unknown>>): Finding[] {
+  if (include === undefined) return [];
+  const message = 'only configuration files include others: give the routes themselves, or load a file';
+  return [{ ...errorAt(['include'], message), spot: 'key' }];
 }
 
 function isNone(value: unknown): boolean {

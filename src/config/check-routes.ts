@@ -2,27 +2,34 @@
 import { BACKENDS_COUNTED_MAX, ROUTES_MAX } from '../limits.ts';
 import { createRouteTable } from '../routing/route-table.ts';
 import type { PlainRoute } from '../snapshot.ts';
-import { describePath } from './describe-path.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';
 import { quote } from './plain-text.ts';
 import { numberBackends } from './read-pool.ts';
 import type { RouteDraft } from './read-routes.ts';
 
-const NO_ROUTES = [
+const NO_ROUTES_TEXT = [
   'neither routes nor suffixes: Sniway relays only names it is told, never all; give at least one, such as',
   '  routes: [{ match: www.example.com, backend: "10.0.0.5:443" }]',
   '  routes: [{ match: "*.example.com", backend: "unix:/run/app.sock" }]',
   '  suffixes: [.internal.example.com]',
 ].join('\n');
 
-/** Names given twice, conflicts, unreachable routes, too many or none at all. */
-export function findRouteProblems(drafts: readonly RouteDraft[], isEmpty: boolean): Finding[] {
-  if (isEmpty) return [{ ...errorAt([], NO_ROUTES), missing: ['routes', 'suffixes'] }];
+export const NO_ROUTES: Finding = { ...errorAt([], NO_ROUTES_TEXT), missing: ['routes', 'suffixes'] };
+
+/** A place as messages about another place name it. */
+type Describe = (path: ProblemPath) => string;
+
+/** Names given twice, conflicts, unreachable routes, or too many. */
+export function findRouteProblems(drafts: readonly RouteDraft[], describe: Describe): Finding[] {
   if (drafts.length > ROUTES_MAX) {
     return [errorAt(['routes'], `${drafts.length} routes and suffixes are too many: at most ${ROUTES_MAX}`)];
   }
-  return [...findNamesakes(drafts), ...findTableProblems(drafts), ...findTooManyCounted(drafts)];
+  return [
+    ...findNamesakes(drafts, describe),
+    ...findTableProblems(drafts, describe),
+    ...findTooManyCounted(drafts),
+  ];
 }
 
 function findTooManyCounted(drafts: readonly RouteDraft[]): Finding[] {
@@ -58,7 +65,7 @@ function claimName(wanted: string, taken: Set<string>, counts: Map<string, numbe
   return numbered();
 }
 
-function findNamesakes(drafts: readonly RouteDraft[]): Finding[] {
+function findNamesakes(drafts: readonly RouteDraft[], describe: Describe): Finding[] {
   const owners = new Map<string, ProblemPath>();
   return drafts.flatMap(({ name, path }) => {
     if (name === null) return [];
@@ -67,13 +74,13 @@ function findNamesakes(drafts: readonly RouteDraft[]): Finding[] {
       owners.set(name, path);
       return [];
     }
-    return [errorAt([...path, 'name'], `${quote(name)} is the name of ${describePath(owner)} already`)];
+    return [errorAt([...path, 'name'], `${quote(name)} is the name of ${describe(owner)} already`)];
   });
 }
 
-function findTableProblems(drafts: readonly RouteDraft[]): Finding[] {
+function findTableProblems(drafts: readonly RouteDraft[], describe: Describe): Finding[] {
   const routes = drafts.map(({ patterns, alpn }) => ({ patterns: patterns.map(({ text }) => text), alpn }));
-  const nameRoute = (route: number): string => describePath(drafts[route]?.path ?? ['routes']);
+  const nameRoute = (route: number): string => describe(drafts[route]?.path ?? ['routes']);
   return createRouteTable(routes, nameRoute).problems.map(({ route, pattern, severity, message }) => {
     const draft = drafts[route];
     const placed = pattern === null ? undefined : draft?.patterns[pattern];

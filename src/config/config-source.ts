@@ -11,6 +11,8 @@ import { findYamlFaults } from './yaml-faults.ts';
 export interface FilePosition {
   readonly line: number;
   readonly column: number;
+  /** The file it stands in, where that is one the file includes. */
+  readonly included?: ConfigSource;
 }
 
 export interface ConfigSource {
@@ -29,15 +31,25 @@ export interface ParsedSource {
   readonly source: ConfigSource;
 }
 
+export interface ParseOptions {
+  /** A text without any value is null then, rather than a problem. */
+  readonly mayBeEmpty?: boolean;
+}
+
 /** Parses YAML 1.2, and JSON with it. */
-export function parseSource(file: string, text: string): ParsedSource {
+export function parseSource(
+  file: string,
+  text: string,
+  { mayBeEmpty = false }: ParseOptions = {},
+): ParsedSource {
   const lines = new LineCounter();
   const offsets = new Map<ConfigProblem, number>();
   const report = ({ offset, message, severity }: YamlFault): void => {
     offsets.set({ path: [], message, severity }, offset);
   };
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
-  const value = valueOf(document, report);
+  const isEmpty = mayBeEmpty && document.contents === null && document.errors.length === 0;
+  const value = isEmpty ? null : valueOf(document, report);
   const locate = (problem: SpottedProblem): FilePosition =>
     positionAt(lines, offsets.get(problem) ?? offsetOf(document, problem));
   return { value, problems: [...offsets.keys()], source: { file, text, locate } };

@@ -13,7 +13,7 @@ const CHARS_BEFORE = 40;
 const NUMBER_CHARS = 5;
 
 /**
- * All problems in the order of the file, the first CONFIG_PROBLEMS_MAX of them and a count of the rest; each as
+ * All problems in the order of the file and of those it includes, the first CONFIG_PROBLEMS_MAX of them and a count of the rest; each as
  * `sniway.yaml:4:5  error  text` with its source line, or as `routes[0].match  error  text` without a source.
  * No final newline; empty without problems.
  */
@@ -36,11 +36,18 @@ function renderAll(problems: readonly SpottedProblem[], source: ConfigSource): s
   const placed = problems.map(problem => ({ problem, position: source.locate(problem) }));
   placed.sort((left, right) => comparePositions(left.position, right.position));
   const shown = placed.slice(0, CONFIG_PROBLEMS_MAX);
-  const lines = linesOf(source.text, new Set(shown.map(({ position }) => position.line)));
+  const sourceOf = ({ included }: FilePosition): ConfigSource => included ?? source;
+  const numbers = new Map<ConfigSource, Set<number>>();
+  for (const { position } of shown) {
+    const ofFile = numbers.get(sourceOf(position)) ?? new Set();
+    numbers.set(sourceOf(position), ofFile.add(position.line));
+  }
+  const lines = new Map([...numbers].map(([{ file, text }, ofFile]) => [file, linesOf(text, ofFile)]));
   return shown.map(({ problem, position }) => {
-    const place = `${escapeControls(source.file)}:${position.line}:${position.column}`;
+    const { file } = sourceOf(position);
+    const place = `${escapeControls(file)}:${position.line}:${position.column}`;
     const head = `${place}  ${problem.severity}  ${escapeMessage(problem.message)}`;
-    return [head, ...renderLine(lines.get(position.line) ?? '', position)].join('\n');
+    return [head, ...renderLine(lines.get(file)?.get(position.line) ?? '', position)].join('\n');
   });
 }
 
@@ -71,7 +78,10 @@ function linesOf(text: string, numbers: ReadonlySet<number>): Map<number, string
   return lines;
 }
 
+/** The main file first, then the included ones by name, as they are read. */
 function comparePositions(left: FilePosition, right: FilePosition): number {
+  const [one, other] = [left.included?.file ?? '', right.included?.file ?? ''];
+  if (one !== other) return one < other ? -1 : 1;
   return left.line - right.line || left.column - right.column;
 }
 

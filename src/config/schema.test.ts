@@ -38,6 +38,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'listen',
       'routes',
       'suffixes',
+      'include',
       'policies',
       'guard',
       'resolver',

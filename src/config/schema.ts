@@ -132,6 +132,12 @@ const config = z.strictObject({
         'Every name under each of these is dialled by itself, at port 443 unless given. Default: none',
       examples: ['.internal.example.com', 'lan.example.org:8443'],
     }),
+  include: oneOrMany(z.string().min(1, 'give the path of a folder or file'))
+    .optional()
+    .meta({
+      description: 'Files with further routes and suffixes, or folders of such files. Default: none',
+      examples: ['routes.d'],
+    }),
   policies: policies.optional().describe('What refused clients get to see'),
   guard: guard
     .optional()

@@ -29,6 +29,11 @@ export interface SniwayConfig {
    * `.internal.example.com`, `lan.example.org:8443`. Default: none.
    */
   readonly suffixes?: OneOrMany<string> | undefined;
+  /**
+   * Files of routes, or folders of them, that are read beside this one; for configuration files only. Relative paths
+   * start at the folder of the file. Default: none.
+   */
+  readonly include?: OneOrMany<string> | undefined;
   /** What refused clients get to see. */
   readonly policies?: PoliciesConfig | undefined;
   /** Which addresses may be dialled where the client's name chooses the address. */

@@ -71,6 +71,7 @@ describe('sniway, asked for help', () => {
     const keys = [
       'engine',
       'guard',
+      'include',
       'limits',
       'listen',
       'policies',

@@ -64,3 +64,37 @@ describe('a configuration file with environment variables', () => {
     assert.match(stderr, /sniway\.yaml:6:12 {2}error {2}/);
   });
 });
+
+describe('a configuration file that includes a folder', () => {
+  const main = 'listen: 127.0.0.1:8443\ninclude: routes.d\n';
+
+  test('routes as its files say, from whatever folder the command runs in', async t => {
+    const folder = makeFolder(t, {
+      'sniway.yaml': main,
+      'routes.d/www.yaml': '- { match: www.example.com, backend: "10.0.0.5:443" }\n',
+      'routes.d/lan.yaml': 'suffixes: [.lan.example.com]\n',
+    });
+    const path = join(folder, 'sniway.yaml');
+    const { stdout } = await sniway(t, ['explain', 'www.example.com', '-c', path]);
+    assert.match(stdout, /dials +10\.0\.0\.5:443/);
+    const here = await sniway(t, ['check', '-c', 'sniway.yaml'], { cwd: folder });
+    assert.equal(here.stdout, 'ok: 1 listener, 2 routes\n');
+  });
+
+  test('shows an error in the included file, and a missing folder in the main one', async t => {
+    const folder = makeFolder(t, {
+      'sniway.yaml': main,
+      'routes.d/www.yaml': '- match: www.example.com\n  backend: 10.0.0.5\n',
+    });
+    const broken = await sniway(t, ['check', '-c', 'sniway.yaml'], { cwd: folder });
+    assert.equal(broken.code, 2);
+    assert.match(broken.stderr, /^routes\.d\/www\.yaml:2:12 {2}error .*has no port/);
+    const empty = makeFolder(t, { 'sniway.yaml': `${main}suffixes: [.lan.example.com]\n` });
+    const missing = await sniway(t, ['check', '-c', 'sniway.yaml'], { cwd: empty });
+    assert.equal(missing.code, 2);
+    assert.match(
+      missing.stderr,
+      /^sniway\.yaml:2:10 {2}error {2}cannot include "routes\.d": there is no such/,
+    );
+  });
+});
