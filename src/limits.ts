@@ -183,6 +183,8 @@ export const PATTERN_PROGRAM_MAX = 4096;
 export const LISTENERS_MAX = 256;
 /** Bytes of a configuration file. */
 export const CONFIG_BYTES_MAX = 64 * 1024 * 1024;
+/** Milliseconds that a configuration which is a program gets to say what it exports. */
+export const CONFIG_MODULE_TIMEOUT_MS = 30_000;
 /** Files that one configuration includes; their bytes together stay below CONFIG_BYTES_MAX too. */
 export const INCLUDED_FILES_MAX = 10_000;
 /** YAML aliases, those within aliased values multiplied: enough for shared lists, too few to blow up a small file. */

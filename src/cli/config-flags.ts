@@ -55,7 +55,10 @@ export function addConfigFlags(command: Command): void {
       ),
     )
     .addOption(
-      new Option('-c, --config <file>', 'read a YAML or JSON file; flags add to it').argParser(onlyOnce),
+      new Option(
+        '-c, --config <file>',
+        'read a YAML or JSON file, or run a .mjs or .mts one; flags add to it',
+      ).argParser(onlyOnce),
     )
     .addOption(
       many('--allow-net <cidr>', 'let names that clients choose lead to this guarded network (repeatable)'),

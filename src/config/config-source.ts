@@ -19,8 +19,11 @@ export interface ConfigSource {
   /** The file as its reader named it. */
   readonly file: string;
   readonly text: string;
-  /** Where a problem stands: its value, the key where that is the problem, or the nearest thing around it. */
-  locate(problem: SpottedProblem): FilePosition;
+  /**
+   * Where a problem stands: its value, the key where that is the problem, or the nearest thing around it. Null where
+   * the value does not stand in a text, as in what a program exports.
+   */
+  locate(problem: SpottedProblem): FilePosition | null;
 }
 
 export interface ParsedSource {

@@ -6,6 +6,7 @@ import { expandVariables } from './expand-variables.ts';
 import type { Environment } from './expand-variables.ts';
 import { errorAt } from './findings.ts';
 import { includeFiles } from './include-files.ts';
+import { isModuleFile, loadModule } from './load-module.ts';
 import type { LoadedConfig } from './merge-included.ts';
 import { quote } from './plain-text.ts';
 import { describeFailure, readText } from './read-text.ts';
@@ -14,13 +15,15 @@ export type { LoadedConfig } from './merge-included.ts';
 
 /**
  * Loads a YAML or JSON file (told apart by nothing: JSON is YAML), a pipe included, puts in what its texts take from
- * the environment, and adds the files it includes.
+ * the environment, and adds the files it includes. JavaScript and TypeScript files are run instead, and see the
+ * environment themselves.
  * @throws ConfigError if it cannot be read, is larger than CONFIG_BYTES_MAX or is not UTF-8.
  */
 export async function loadConfigFile(
   path: string,
   environment: Environment = process.env,
 ): Promise<LoadedConfig> {
+  if (isModuleFile(path)) return await includeFiles(await loadModule(path), environment);
   const parsed = parseSource(path, await readConfigText(path));
   const { value, problems } = expandVariables(parsed.value, { environment });
   return await includeFiles({ ...parsed, value, problems: [...parsed.problems, ...problems] }, environment);

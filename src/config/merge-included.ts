@@ -45,7 +45,7 @@ export function mergeIncluded(loaded: LoadedConfig, files: readonly IncludedFile
   }
   const originOf = (path: ProblemPath): Origin | null => findOrigin(path, origins, counts);
   const owners = new Map(files.flatMap(file => file.problems.map(problem => [problem, file] as const)));
-  const locate = (problem: SpottedProblem): FilePosition => {
+  const locate = (problem: SpottedProblem): FilePosition | null => {
     const owner = owners.get(problem);
     if (owner !== undefined) return within(owner, problem);
     const origin = originOf(problem.path);
@@ -65,8 +65,9 @@ export function mergeIncluded(loaded: LoadedConfig, files: readonly IncludedFile
   };
 }
 
-function within({ source }: IncludedFile, problem: SpottedProblem): FilePosition {
-  return { ...source.locate(problem), included: source };
+function within({ source }: IncludedFile, problem: SpottedProblem): FilePosition | null {
+  const position = source.locate(problem);
+  return position === null ? null : { ...position, included: source };
 }
 
 function findOrigin(

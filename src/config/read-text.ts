@@ -4,7 +4,8 @@ import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { CONFIG_BYTES_MAX } from '../limits.ts';
 
-const CAUSES: Readonly<Record<string, string>> = {
+/** Why a file cannot be read, by the code of the error. */
+export const CAUSES: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
   ENOTDIR: 'there is no such file',
   EISDIR: 'it is a directory',

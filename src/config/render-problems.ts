@@ -14,7 +14,7 @@ const NUMBER_CHARS = 5;
 
 /**
  * All problems in the order of the file and of those it includes, the first CONFIG_PROBLEMS_MAX of them and a count of the rest; each as
- * `sniway.yaml:4:5  error  text` with its source line, or as `routes[0].match  error  text` without a source.
+ * `sniway.yaml:4:5  error  text` with its source line, as `sniway.config.mjs  routes[0].match  error  text`, or as `routes[0].match  error  text` without a source.
  * No final newline; empty without problems.
  */
 export function renderProblems(problems: readonly SpottedProblem[], source?: ConfigSource): string {
@@ -33,8 +33,24 @@ function renderBare(problem: SpottedProblem): string {
 }
 
 function renderAll(problems: readonly SpottedProblem[], source: ConfigSource): string[] {
-  const placed = problems.map(problem => ({ problem, position: source.locate(problem) }));
+  const placed: PlacedProblem[] = [];
+  const unplaced: string[] = [];
+  for (const problem of problems) {
+    const position = source.locate(problem);
+    if (position === null) unplaced.push(`${escapeControls(source.file)}  ${renderBare(problem)}`);
+    else placed.push({ problem, position });
+  }
   placed.sort((left, right) => comparePositions(left.position, right.position));
+  const all = [...unplaced.slice(0, CONFIG_PROBLEMS_MAX), ...renderPlaced(placed, source)];
+  return all.slice(0, CONFIG_PROBLEMS_MAX);
+}
+
+interface PlacedProblem {
+  readonly problem: SpottedProblem;
+  readonly position: FilePosition;
+}
+
+function renderPlaced(placed: readonly PlacedProblem[], source: ConfigSource): string[] {
   const shown = placed.slice(0, CONFIG_PROBLEMS_MAX);
   const sourceOf = ({ included }: FilePosition): ConfigSource => included ?? source;
   const numbers = new Map<ConfigSource, Set<number>>();

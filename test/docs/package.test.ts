@@ -25,11 +25,13 @@ interface Manifest {
 const manifest = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as Manifest;
 const modules = join(projectRoot, 'node_modules');
 
-/** Every `ts` block of the README, and a use of each promise that it makes in words. */
+/** Every `ts` block of the README and of the page on the command, and a use of each promise that the README makes. */
 function librarySamples(): string[] {
-  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
-  const samples = [...readme.matchAll(/^```ts\n(.*?)^```/gms)].map(match => match[1] ?? '');
-  assert.ok(samples.length > 0);
+  const papers = ['README.md', 'docs/command.md'].map(name => readFileSync(join(projectRoot, name), 'utf8'));
+  const samples = papers.flatMap(paper =>
+    [...paper.matchAll(/^```ts\n(.*?)^```/gms)].map(match => match[1] ?? ''),
+  );
+  assert.ok(samples.length > 1);
   return [...samples, PROMISED];
 }
 

@@ -1,12 +1,13 @@
 /** Configuration files as an operator writes them, read by the command itself. */
 import assert from 'node:assert/strict';
+import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { makeFolder } from '../support/folders.ts';
 import { run } from '../support/programs.ts';
 import type { Finished } from '../support/programs.ts';
-import { commandFile } from '../support/project.ts';
+import { commandFile, projectRoot } from '../support/project.ts';
 
 interface Options {
   readonly env?: Readonly<Record<string, string>>;
@@ -95,6 +96,38 @@ describe('a configuration file that includes a folder', () => {
     assert.match(
       missing.stderr,
       /^sniway\.yaml:2:10 {2}error {2}cannot include "routes\.d": there is no such/,
+    );
+  });
+});
+
+describe('a configuration that is a program', () => {
+  const text = [
+    "import { defineConfig } from 'sniway';",
+    "const names = ['a', 'b'];",
+    'export default defineConfig({',
+    '  listen: `127.0.0.1:${process.env.PORT ?? 8443}`,',
+    '  routes: names.map(name => ({ match: `${name}.example.com`, backend: `10.0.0.5:443` })),',
+    '});',
+    '',
+  ].join('\n');
+
+  test('is run, with defineConfig from the package installed beside it', async t => {
+    const folder = makeFolder(t, { 'sniway.config.mjs': text, 'node_modules/readme': '' });
+    symlinkSync(projectRoot, join(folder, 'node_modules', 'sniway'));
+    const checked = await sniway(t, ['check', '-c', 'sniway.config.mjs'], { cwd: folder });
+    assert.equal(checked.stdout, 'ok: 1 listener, 2 routes\n', checked.stderr);
+    const wrong = await sniway(t, ['check', '-c', 'sniway.config.mjs'], { cwd: folder, env: { PORT: 'x' } });
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /^sniway\.config\.mjs {2}listen {2}error {2}/);
+  });
+
+  test('that cannot be run is told with the reason', async t => {
+    const folder = makeFolder(t, { 'sniway.config.mjs': text });
+    const { code, stderr } = await sniway(t, ['-c', join(folder, 'sniway.config.mjs')]);
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /cannot load ".*sniway\.config\.mjs": the package sniway is not installed beside it/,
     );
   });
 });
