@@ -2,18 +2,21 @@
 import { Command, CommanderError, Option } from 'commander';
 import { didYouMean } from '../config/nearest-word.ts';
 import { escapeControls, listWords } from '../config/plain-text.ts';
+import { SAMPLE_FORMATS } from '../config/sample-config.ts';
+import type { SampleFormat } from '../config/sample-config.ts';
 import { configJsonSchema } from '../config/schema.ts';
 import { checkCommandConfig } from './check.ts';
 import { addConfigFlags } from './config-flags.ts';
 import type { ConfigFlags } from './config-flags.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { explainName } from './explain.ts';
+import { initConfig } from './init.ts';
 import { complain, print } from './output.ts';
 import { runProxy } from './run.ts';
 import type { RunFlags, RunHooks } from './run.ts';
 import { VERSION } from './version.ts';
 
-const COMMANDS = ['run', 'check', 'explain', 'schema', 'help'];
+const COMMANDS = ['run', 'check', 'explain', 'init', 'schema', 'help'];
 
 const EXAMPLES = `Examples:
   sniway -l 443 -r 'www.example.com=10.0.0.5:443' -r '*.example.org=10.0.0.6:8443'
@@ -68,7 +71,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, visibleArguments: () => [] })
-    .usage('[run|check|explain NAME|schema] [options]')
+    .usage('[run|check|explain NAME|init|schema] [options]')
     .helpCommand('help [command]', 'show this help')
     // Catches a misspelt command; the list of commands says the rest.
     .argument('[command]');
@@ -101,6 +104,13 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .option('--alpn <protocols>', 'protocols the client offers, separated by commas', splitList)
     .action(async (name: string, options: { alpn?: string[] }) =>
       print(await explainName(name, options.alpn ?? [], program.opts<ConfigFlags>())),
+    );
+  program
+    .command('init [file]')
+    .description('write a sample configuration with every key (default: sniway.yaml)')
+    .addOption(new Option('--format <format>', 'yaml, or ts for a program').choices(SAMPLE_FORMATS))
+    .action(async (file: string | undefined, { format }: { format?: SampleFormat }) =>
+      print(await initConfig(file, format)),
     );
   program
     .command('schema')

@@ -19,6 +19,8 @@ export interface ConfigKey {
   readonly kinds: ReadonlySet<Kind>;
   /** Whether several may stand in a list. */
   readonly isList: boolean;
+  /** Whether the objects stand in a list. */
+  readonly listsObjects: boolean;
   /** Keys of the object, or of the objects in the list. */
   readonly keys: readonly ConfigKey[];
 }
@@ -78,6 +80,7 @@ function readKey(name: string, node: Node, context: Context): ConfigKey {
     words: first(({ enum: words }) => (Array.isArray(words) ? words.map(String) : undefined)) ?? [],
     kinds: new Set(all.flatMap(({ type }) => KINDS[String(type)] ?? [])),
     isList: lists.length > 0,
+    listsObjects: items.some(({ type }) => type === 'object'),
     keys: Object.entries(asObject(object?.properties)).map(([key, value]) =>
       readKey(key, asObject(value), { ...context, isRequired: required.includes(key) }),
     ),

@@ -74,7 +74,11 @@ describe('the command lines of the papers and of --help', () => {
     );
 
   test('name only flags that there are', async t => {
-    const { stdout } = await run(t, [process.execPath, commandFile, 'explain', '--help']);
+    const commands = ['explain', 'init'];
+    const helps = await Promise.all(
+      commands.map(command => run(t, [process.execPath, commandFile, command, '--help'])),
+    );
+    const stdout = helps.map(help => help.stdout).join('');
     const known = new Set(flagsIn(stdout));
     assert.ok(known.has('--drain') && known.has('-q'), stdout);
     for (const paper of PAPERS) {

@@ -1,6 +1,6 @@
 /** Configuration files as an operator writes them, read by the command itself. */
 import assert from 'node:assert/strict';
-import { symlinkSync } from 'node:fs';
+import { readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -129,5 +129,38 @@ describe('a configuration that is a program', () => {
       stderr,
       /cannot load ".*sniway\.config\.mjs": the package sniway is not installed beside it/,
     );
+  });
+});
+
+describe('sniway init', () => {
+  test('writes a sample that sniway check finds fit, and never overwrites', async t => {
+    const cwd = makeFolder(t, {});
+    const written = await sniway(t, ['init'], { cwd });
+    assert.equal(written.code, 0, written.stderr);
+    assert.match(written.stdout, /^wrote "sniway\.yaml"; .*: sniway check -c sniway\.yaml\n$/);
+    const checked = await sniway(t, ['check', '-c', 'sniway.yaml'], { cwd });
+    assert.equal(checked.stdout, 'ok: 1 listener, 1 route\n', checked.stderr);
+    const text = readFileSync(join(cwd, 'sniway.yaml'), 'utf8');
+    const again = await sniway(t, ['init'], { cwd });
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /"sniway\.yaml" is there already, and is left as it is/);
+    assert.equal(readFileSync(join(cwd, 'sniway.yaml'), 'utf8'), text);
+  });
+
+  test('writes a program where asked for one, by format or by name', async t => {
+    const cwd = makeFolder(t, { 'node_modules/readme': '' });
+    symlinkSync(projectRoot, join(cwd, 'node_modules', 'sniway'));
+    assert.match(
+      (await sniway(t, ['init', '--format', 'ts'], { cwd })).stdout,
+      /^wrote "sniway\.config\.mts"/,
+    );
+    assert.equal((await sniway(t, ['init', 'own.mjs'], { cwd })).code, 0);
+    const checked = await sniway(t, ['check', '-c', 'own.mjs'], { cwd });
+    assert.equal(checked.stdout, 'ok: 1 listener, 1 route\n', checked.stderr);
+    const unknown = await sniway(t, ['init', '--format', 'toml'], { cwd });
+    assert.equal(unknown.code, 2);
+    const nowhere = await sniway(t, ['init', 'no/such/folder.yaml'], { cwd });
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.stderr, /cannot write "no\/such\/folder\.yaml": there is no such folder/);
   });
 });
