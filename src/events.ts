@@ -124,6 +124,63 @@ export interface BackendState {
   readonly ejections: number;
 }
 
+/** Connections counted by the engine itself: exact, whoever listens to events. */
+export interface ConnectionCounts {
+  readonly accepted: number;
+  /** Open now, those that linger included. */
+  readonly open: number;
+  readonly ended: Readonly<Record<EndReason, number>>;
+  /** Records of connections that were not announced because the listeners of `opened` and `ended` were too slow. */
+  readonly recordsDropped: number;
+}
+
+/** The look-up of names: counts since the proxy was created, and what is held now. */
+export interface NameStats {
+  /** Configured names held, those without an address included. */
+  readonly configuredNames: number;
+  readonly clientNames: number;
+  /** Names that clients chose and that gave no address. */
+  readonly absentNames: number;
+  readonly lookUpsUnderWay: number;
+  readonly clientLookUpsUnderWay: number;
+  /** Answered at once with addresses that were fresh. */
+  readonly hits: number;
+  /** Answered with expired addresses. */
+  readonly staleHits: number;
+  /** Answered at once with a failure that was kept. */
+  readonly negativeHits: number;
+  /** Had to wait for a look-up. */
+  readonly waits: number;
+  readonly lookUps: number;
+  /** Look-ups by their outcome. */
+  readonly found: number;
+  readonly none: number;
+  readonly failed: number;
+  /** Look-ups not begun because too many were under way. */
+  readonly refused: number;
+  /** Names pushed out by others. */
+  readonly evicted: number;
+  /** Changes of what a configured name leads to. */
+  readonly changes: number;
+}
+
+/** The table in which limits of clients and names are counted. */
+export interface LimitStats {
+  /** Times a rate was forgotten because another client or name needed its place. */
+  readonly forgotten: number;
+  /** Connections that were not counted for their client or name because no place was free. */
+  readonly untracked: number;
+}
+
+/** How a proxy is doing now, and what it has counted since it was created. */
+export interface ProxyStats {
+  /** `starting` before the listeners are open, `draining` from the beginning of `close` or `kill` on. */
+  readonly state: 'starting' | 'listening' | 'draining';
+  readonly connections: ConnectionCounts;
+  readonly names: NameStats;
+  readonly limits: LimitStats;
+}
+
 /** An address a listener is bound to. */
 export interface BoundAddress {
   readonly kind: 'tcp' | 'unix';

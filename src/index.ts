@@ -30,11 +30,17 @@ export type {
   BackendState,
   BoundAddress,
   ClientAddress,
+  ConnectionCounts,
   ConnectionEnded,
   ConnectionOpened,
   EndReason,
+  LimitStats,
+  NameStats,
   Notice,
+  ProxyStats,
 } from './events.ts';
+export { createMetrics } from './observability/metrics.ts';
+export type { Metrics, MetricsOptions, MetricsSource } from './observability/metrics.ts';
 export { createRouteTable } from './routing/route-table.ts';
 export type {
   BuiltTable,

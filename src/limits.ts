@@ -261,6 +261,10 @@ export const SYSTEM_TTL_MS = 10_000;
 export const SERVICE_TTL_MS = 30_000;
 /** Bytes of log lines waiting for a slow reader; further lines are dropped and counted. */
 export const LOG_BUFFER_BYTES_MAX = 4 * 1024 * 1024;
+/** Routes with metrics of their own, some 40 series each; further ones share one set. */
+export const METRICS_ROUTES_MAX = 500;
+/** Backends with metrics of their own, six series each: the first of the configuration. */
+export const METRICS_BACKENDS_MAX = 2_000;
 /** Milliseconds that log lines get to be written at the end of the process. */
 export const LOG_FLUSH_TIMEOUT_MS = 2_000;
 /** The same for what is said to the operator. */

@@ -22,6 +22,7 @@ import type {
   ConnectionEnded,
   ConnectionOpened,
   Notice,
+  ProxyStats,
 } from './events.ts';
 import { DURATION_MS_MAX } from './limits.ts';
 import { createSharedMemory, listBackends, openLive } from './live.ts';
@@ -67,6 +68,8 @@ export interface SniProxy extends EventEmitter<ProxyEvents> {
    * How backends are doing now: those of routes with several, and those with a connection limit or health checks.
    */
   readonly backends: readonly BackendState[];
+  /** How it is doing, and what it has counted; costs little, but is no constant. */
+  stats(): ProxyStats;
   /** Which engine moves the bytes, and why that one. */
   readonly engine: { readonly name: 'portable' | 'linux'; readonly why: string };
   /**
@@ -166,6 +169,17 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   get backends(): readonly BackendState[] {
     return this.#keeper.states();
+  }
+
+  stats(): ProxyStats {
+    const { forgotten, untracked } = this.#decider.live.limits;
+    const isListening = this.#state === 'started' && this.#addresses.length > 0;
+    return {
+      state: this.#isClosing() ? 'draining' : isListening ? 'listening' : 'starting',
+      connections: this.#engine.counts(),
+      names: this.#keeper.names.stats(),
+      limits: { forgotten, untracked },
+    };
   }
 
   get engine(): { readonly name: 'portable' | 'linux'; readonly why: string } {

@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine'],
   observability: ['base', 'wire'],
   proxy: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine', 'config'],
-  index: ['base', 'wire', 'verdict', 'routing', 'config', 'proxy'],
+  index: ['base', 'wire', 'verdict', 'routing', 'config', 'observability', 'proxy'],
   cli: [
     'base',
     'wire',

@@ -3,6 +3,7 @@
  * in use, and used for longer while nobody can say anything new. A connection waits only where nothing usable is known.
  */
 import { performance } from 'node:perf_hooks';
+import type { NameStats } from '../events.ts';
 import {
   ABSENT_NAMES_MAX,
   CLIENT_LOOKUPS_MAX,
@@ -51,38 +52,8 @@ export interface AddressCacheOptions {
   readonly onTrouble?: (host: string, code: string | null) => void;
 }
 
-/** Counts since the cache was created, and what it holds now. */
-export interface AddressCacheStats {
-  /** Configured names held, those without an address included. */
-  readonly configuredNames: number;
-  readonly clientNames: number;
-  /** Names that clients chose and that gave no address. */
-  readonly absentNames: number;
-  readonly lookUpsUnderWay: number;
-  readonly clientLookUpsUnderWay: number;
-  /** Answered at once with addresses that were fresh. */
-  readonly hits: number;
-  /** Answered with expired addresses. */
-  readonly staleHits: number;
-  /** Answered at once with a failure that was kept. */
-  readonly negativeHits: number;
-  /** Had to wait for a look-up. */
-  readonly waits: number;
-  readonly lookUps: number;
-  /** Look-ups by their outcome. */
-  readonly found: number;
-  readonly none: number;
-  readonly failed: number;
-  /** Look-ups not begun because too many were under way. */
-  readonly refused: number;
-  /** Names pushed out by others. */
-  readonly evicted: number;
-  /** Changes of what a configured name leads to. */
-  readonly changes: number;
-}
-
 type Counter = Exclude<
-  keyof AddressCacheStats,
+  keyof NameStats,
   'configuredNames' | 'clientNames' | 'absentNames' | 'lookUpsUnderWay' | 'clientLookUpsUnderWay'
 >;
 
@@ -191,7 +162,8 @@ export class AddressCache implements NameResolver {
     this.#refresh(entry);
   }
 
-  stats(): AddressCacheStats {
+  /** Counts since the cache was created, and what it holds now. */
+  stats(): NameStats {
     const { configured, refresh, client, clientRefresh } = this.#budgets;
     return {
       ...this.#counts,

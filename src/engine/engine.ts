@@ -2,7 +2,7 @@
  * The contract between an engine, which moves bytes, and the one path that decides. An engine knows sockets and
  * hellos; it does not know routes, pools or configuration.
  */
-import type { BoundAddress, ConnectionEnded, ConnectionOpened, Notice } from '../events.ts';
+import type { BoundAddress, ConnectionCounts, ConnectionEnded, ConnectionOpened, Notice } from '../events.ts';
 import type { NameQuestion } from '../decide.ts';
 import type { PublishedAddresses, SharedMemory } from '../live.ts';
 import type { PendingLimits, PlainConfig } from '../snapshot.ts';
@@ -101,6 +101,8 @@ export interface Engine {
   readonly name: 'portable' | 'linux';
   /** Connections that are open now, those that linger included. */
   readonly connectionCount: number;
+  /** Counted since the engine was created, and kept when it has ended. */
+  counts(): ConnectionCounts;
   /** Opens all listeners, or none: rejects with a SniwayError `ERR_LISTEN` naming the one that failed. */
   listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]>;
   /** Closes the listeners; running connections go on. May be called more than once. */

@@ -11,11 +11,13 @@ import { configJsonSchema } from '../../src/config/schema.ts';
 import { END_REASONS } from '../../src/events.ts';
 import type { ConnectionEnded } from '../../src/events.ts';
 import * as limits from '../../src/limits.ts';
+import { createMetrics } from '../../src/index.ts';
 import { formatAccessLine } from '../../src/observability/access-log.ts';
 import { ALERT_OF_CODE } from '../../src/wire/hello-error.ts';
 import { PROXY_ERROR_CODES } from '../../src/wire/proxy-header.ts';
 import { run } from '../support/programs.ts';
 import { commandFile, projectRoot } from '../support/project.ts';
+import { startProxy } from '../support/proxies.ts';
 
 const docs = join(projectRoot, 'docs');
 const PAPERS = ['README.md', 'ARCHITECTURE.md', ...readdirSync(docs).map(name => `docs/${name}`)];
@@ -119,6 +121,13 @@ describe('the tables of the papers', () => {
     assert.deepEqual(firstCells('docs/end-reasons.md', 'header detail'), [...PROXY_ERROR_CODES]);
   });
 
+  test('have every metric, in its order', async t => {
+    const { proxy } = await startProxy(t, { engine: 'portable', suffixes: 'example.com' });
+    const text = await createMetrics(proxy).render();
+    const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(match => match[1]);
+    assert.deepEqual(firstCells('docs/metrics.md', 'metric'), names);
+  });
+
   test('have every exit code', () => {
     assert.deepEqual(firstCells('docs/command.md', 'code').map(Number), Object.values(EXIT));
   });
@@ -165,6 +174,9 @@ test('the access line of the README has the fields that access lines have', () =
 test('the bounds that the papers tell are those that hold', () => {
   const reasons = read('docs/end-reasons.md');
   assert.ok(reasons.includes(`more than ${limits.HELLO_BYTES_MAX / 1024} KiB`));
+  const metrics = read('docs/metrics.md').replaceAll('\n', ' ');
+  assert.ok(metrics.includes(`beyond ${limits.METRICS_ROUTES_MAX} routes`));
+  assert.ok(metrics.includes(`more than ${limits.METRICS_BACKENDS_MAX.toLocaleString('en')} backends`));
   assert.ok(reasons.includes(`more than ${limits.HELLO_RECORDS_MAX.toLocaleString('en')} records`));
   const command = read('docs/command.md').replaceAll('\n', ' ');
   assert.ok(command.includes(`up to ${limits.LOG_BUFFER_BYTES_MAX / 1024 / 1024} MiB wait`));

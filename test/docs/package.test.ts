@@ -25,9 +25,9 @@ interface Manifest {
 const manifest = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as Manifest;
 const modules = join(projectRoot, 'node_modules');
 
-/** Every `ts` block of the README and of the page on the command, and a use of each promise that the README makes. */
+/** Every `ts` block of the papers, and a use of each promise that the README makes in words. */
 function librarySamples(): string[] {
-  const papers = ['README.md', 'docs/command.md'].map(name => readFileSync(join(projectRoot, name), 'utf8'));
+  const papers = ['README.md', 'docs/command.md', 'docs/metrics.md'].map(name => readFileSync(join(projectRoot, name), 'utf8'));
   const samples = papers.flatMap(paper =>
     [...paper.matchAll(/^```ts\n(.*?)^```/gms)].map(match => match[1] ?? ''),
   );

@@ -16,7 +16,7 @@ export function needs(...programs: readonly string[]): { skip: string | false } 
   };
 }
 
-function isInstalled(program: string): boolean {
+export function isInstalled(program: string): boolean {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.some(folder => {
     try {

@@ -2,7 +2,7 @@
  * The fast engine: an epoll reactor on each of several worker threads. This is its main-thread part, the control plane;
  * workers never wait for it but for what they ask.
  */
-import type { BoundAddress, ConnectionOpened } from '../../events.ts';
+import type { BoundAddress, ConnectionCounts, ConnectionOpened } from '../../events.ts';
 import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
@@ -11,7 +11,7 @@ import { closeListenSockets, defersAccept, openListenSockets } from './listen-so
 import type { ListenSockets } from './listen-sockets.ts';
 import type { FromWorker } from './messages.ts';
 import { unpackRecords } from './records.ts';
-import { DescriptorOwners, WorkerCounters } from './shared-state.ts';
+import { DescriptorOwners, WorkerCounters, sumCounts } from './shared-state.ts';
 import { Sockets } from './sockets.ts';
 import { EFD_CLOEXEC, EFD_NONBLOCK } from './syscalls/constants.ts';
 import type { Region } from './syscalls/arena.ts';
@@ -49,6 +49,8 @@ export class LinuxEngine implements Engine {
   readonly #owners = new DescriptorOwners();
   #listeners: ListenSockets[] = [];
   #slots: Slot[] = [];
+  /** Those of the slots, kept when these have gone. */
+  #counters: readonly WorkerCounters[] = [];
   #addresses: readonly string[] = [];
   /** The addresses of configured names, for workers that are started later. */
   readonly #published = new Map<string, PublishedAddresses>();
@@ -71,6 +73,10 @@ export class LinuxEngine implements Engine {
     return this.#slots.reduce((sum, { counters }) => sum + counters.open, 0);
   }
 
+  counts(): ConnectionCounts {
+    return sumCounts(this.#counters);
+  }
+
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
     try {
       for (const [index, target] of targets.entries()) {
@@ -91,6 +97,7 @@ export class LinuxEngine implements Engine {
     const bound = this.#listeners.map(({ address }) => address);
     this.#addresses = bound.map(({ text }) => text);
     this.#slots = Array.from({ length: this.#settings.workers }, () => this.#createSlot());
+    this.#counters = this.#slots.map(({ counters }) => counters);
     const faults = await Promise.all(this.#slots.map((_, index) => this.#startWorker(index)));
     if (faults.every(fault => fault !== null)) {
       await this.stopListening();

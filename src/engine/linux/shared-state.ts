@@ -3,7 +3,7 @@
  * reads, and who owns which descriptor.
  */
 import { END_REASONS } from '../../events.ts';
-import type { EndReason } from '../../events.ts';
+import type { ConnectionCounts, EndReason } from '../../events.ts';
 import { DESCRIPTORS_TRACKED_MAX } from '../../limits.ts';
 
 /** Numbers of one worker; each has one writer, which needs no atomic operation. */
@@ -102,6 +102,19 @@ export class WorkerCounters {
     this.#numbers[RECORD_BYTES_READ] = this.#numbers[RECORD_BYTES_SENT]!;
     return lost;
   }
+}
+
+/** What all workers of an engine have counted together. */
+export function sumCounts(workers: readonly WorkerCounters[]): ConnectionCounts {
+  const sum = (of: (worker: WorkerCounters) => number): number =>
+    workers.reduce((total, worker) => total + of(worker), 0);
+  const ended = END_REASONS.map(reason => [reason, sum(worker => worker.ended(reason))] as const);
+  return {
+    accepted: sum(({ accepted }) => accepted),
+    open: sum(({ open }) => open),
+    ended: Object.fromEntries(ended) as Record<EndReason, number>,
+    recordsDropped: sum(({ droppedRecords }) => droppedRecords),
+  };
 }
 
 /**

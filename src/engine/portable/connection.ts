@@ -42,7 +42,7 @@ export interface ConnectionContext {
   /** Reads the PROXY header that comes first; null if none does. */
   readonly gate: ProxyGate | null;
   /** Called after the connection's record was handed to the host. */
-  closed(connection: PortableConnection): void;
+  closed(connection: PortableConnection, endReason: EndReason): void;
 }
 
 type Stage = 'proxy' | 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingering' | 'closed';
@@ -377,7 +377,7 @@ export class PortableConnection {
       detail: this.#detail,
     });
     this.#context.host.ended(record);
-    this.#context.closed(this);
+    this.#context.closed(this, record.endReason);
   }
 }
 

@@ -5,7 +5,8 @@
  * in such a state is found when something is written to it or when its keepalive probes fail, not at once.
  */
 import type { Server, Socket } from 'node:net';
-import type { BoundAddress } from '../../events.ts';
+import { END_REASONS } from '../../events.ts';
+import type { BoundAddress, ConnectionCounts, EndReason } from '../../events.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
 import { PendingHellos } from '../pending-hellos.ts';
 import { createProxyGates } from '../proxy-in.ts';
@@ -26,6 +27,7 @@ class PortableEngine implements Engine {
   #waiters: (() => void)[] = [];
   readonly #pending: PendingHellos;
   readonly #gates: readonly (ProxyGate | null)[];
+  readonly #ended = Object.fromEntries(END_REASONS.map(reason => [reason, 0])) as Record<EndReason, number>;
   #nextId = 1;
 
   constructor(host: EngineHost, settings: EngineSettings) {
@@ -37,6 +39,11 @@ class PortableEngine implements Engine {
 
   get connectionCount(): number {
     return this.#connections.size;
+  }
+
+  counts(): ConnectionCounts {
+    const open = this.#connections.size;
+    return { accepted: this.#nextId - 1, open, ended: { ...this.#ended }, recordsDropped: 0 };
   }
 
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
@@ -105,7 +112,7 @@ class PortableEngine implements Engine {
         settings: this.#settings,
         pending: this.#pending,
         gate: isTrusted === true ? gate : null,
-        closed: closed => this.#forget(closed),
+        closed: (closed, endReason) => this.#forget(closed, endReason),
       },
       socket,
       { opened, listener: index },
@@ -116,7 +123,8 @@ class PortableEngine implements Engine {
     if (gate !== null && client.address === 'unknown') connection.leave();
   }
 
-  #forget(connection: PortableConnection): void {
+  #forget(connection: PortableConnection, endReason: EndReason): void {
+    this.#ended[endReason]++;
     this.#connections.delete(connection);
     if (this.#connections.size > 0) return;
     const waiters = this.#waiters;
