@@ -3,6 +3,7 @@ export { createProxy } from './proxy.ts';
 export type { CloseOptions, CloseResult, ProxyEvents, SniProxy } from './proxy.ts';
 export { defineConfig } from './config/define-config.ts';
 export type {
+  AdminConfig,
   AnswerName,
   BackendConfig,
   CustomTlvConfig,

@@ -265,6 +265,16 @@ export const LOG_BUFFER_BYTES_MAX = 4 * 1024 * 1024;
 export const METRICS_ROUTES_MAX = 500;
 /** Backends with metrics of their own, six series each: the first of the configuration. */
 export const METRICS_BACKENDS_MAX = 2_000;
+/** Connections to the admin server at once; a scraper and a prober need one each. */
+export const ADMIN_CONNECTIONS_MAX = 32;
+/** Bytes of the head of one request to it. */
+export const ADMIN_HEADER_BYTES_MAX = 8 * 1024;
+/** Milliseconds for one whole request. */
+export const ADMIN_REQUEST_TIMEOUT_MS = 5_000;
+/** Milliseconds without a byte after which a connection is closed. */
+export const ADMIN_IDLE_TIMEOUT_MS = 5_000;
+/** Milliseconds for a whole answer, however slowly its client reads. */
+export const ADMIN_RESPONSE_TIMEOUT_MS = 30_000;
 /** Milliseconds that log lines get to be written at the end of the process. */
 export const LOG_FLUSH_TIMEOUT_MS = 2_000;
 /** The same for what is said to the operator. */

@@ -93,8 +93,16 @@ export interface SniProxy extends EventEmitter<ProxyEvents> {
  */
 export function createProxy(config: SniwayConfig): SniProxy {
   const inspected = inspectConfig(config);
-  return new ComposedProxy(requireSound(inspected), inspected.problems);
+  const checked = requireSound(inspected);
+  const warnings = checked.admin === null ? inspected.problems : [...inspected.problems, NO_ADMIN];
+  return new ComposedProxy(checked, warnings);
 }
+
+const NO_ADMIN: ConfigProblem = {
+  path: ['admin'],
+  message: 'only the sniway command has an admin server: serve what createMetrics(proxy) renders yourself',
+  severity: 'warning',
+};
 
 /** Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. */
 export function createCheckedProxy(config: CheckedConfig): SniProxy {

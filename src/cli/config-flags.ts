@@ -12,6 +12,8 @@ export interface ConfigFlags {
   readonly denyNet?: readonly string[];
   readonly resolver?: readonly string[];
   readonly acceptProxyFrom?: readonly string[];
+  readonly admin?: string;
+  readonly adminRemote?: boolean;
   readonly engine?: string;
   readonly workers?: string;
   readonly helloTimeout?: string;
@@ -76,6 +78,8 @@ export function addConfigFlags(command: Command): void {
         'take client addresses from PROXY headers of proxies in this network (repeatable), on every listener',
       ),
     )
+    .option('--admin <addr>', 'answer /metrics, /livez and /readyz here: 127.0.0.1:9090, 9090, unix:/path')
+    .option('--admin-remote', 'let --admin be an address that other machines reach')
     .option('--engine <engine>', 'auto, portable or linux (default: auto)')
     .option('--workers <n>', 'threads that move bytes, linux engine only (default: one for each processor)')
     .option('--hello-timeout <time>', 'time for the whole ClientHello (default: 5s)')
@@ -118,6 +122,7 @@ export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
     input['workers'] = /^[0-9]+$/.test(flags.workers) ? Number(flags.workers) : flags.workers;
     put(['workers'], '--workers', flags.workers);
   }
+  mergeAdmin(input, flags, put);
   mergeGuard(input, flags, put);
   mergeResolver(input, flags.resolver, put);
   mergeTimeouts(input, flags, put);
@@ -164,6 +169,17 @@ function mergeProxies(input: Record<string, unknown>, { acceptProxyFrom }: Confi
     put(['listen', index, 'proxyProtocol'], '--accept-proxy-from', acceptProxyFrom.join(' '));
     return { ...given, proxyProtocol: { from: acceptProxyFrom } };
   });
+}
+
+function mergeAdmin(input: Record<string, unknown>, { admin, adminRemote }: ConfigFlags, put: Put): void {
+  if ((admin === undefined && adminRemote === undefined) || isMisfit(input['admin'])) return;
+  const merged: Record<string, unknown> = { ...(input['admin'] as object | undefined) };
+  if (admin !== undefined) {
+    merged['listen'] = admin;
+    put(['admin', 'listen'], '--admin', admin);
+  }
+  if (adminRemote === true) merged['allowRemote'] = true;
+  input['admin'] = merged;
 }
 
 function mergeGuard(input: Record<string, unknown>, flags: ConfigFlags, put: Put): void {

@@ -5,11 +5,15 @@ import type { BoundAddress } from '../events.ts';
 import { LOG_FLUSH_TIMEOUT_MS } from '../limits.ts';
 import { formatAccessLine } from '../observability/access-log.ts';
 import type { AccessLogFormat } from '../observability/access-log.ts';
+import type { AdminServer } from '../observability/admin-server.ts';
 import { createLineSink } from '../observability/line-sink.ts';
+import type { LineSink } from '../observability/line-sink.ts';
+import { createMetrics } from '../observability/metrics.ts';
 import { createCheckedProxy } from '../proxy.ts';
 import type { SniProxy } from '../proxy.ts';
 import { loadCommandConfig } from './load-config.ts';
 import type { ConfigFlags } from './config-flags.ts';
+import { openAdminServer } from './admin.ts';
 import { createOperatorConsole } from './console.ts';
 import type { OperatorConsole } from './console.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
@@ -36,6 +40,7 @@ export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<n
     onError: error =>
       operator.say('error', `access log: ${error.message}; lines are dropped until it can be written`),
   });
+  let admin: AdminServer | null = null;
   try {
     const proxy = createProxyOrExplain(config);
     proxy.on('notice', ({ level, message }) => operator.say(level, message));
@@ -48,11 +53,14 @@ export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<n
     }
     if (logFormat !== 'none')
       proxy.on('ended', record => accessLog.write(formatAccessLine(record, logFormat)));
+    admin = await openAdmin(proxy, config, accessLog);
     const addresses = await startOrExplain(proxy);
     sayStarted(operator, proxy, config);
+    if (admin !== null) operator.say('info', `metrics and health at ${admin.url}`);
     hooks.started?.(addresses);
     return await untilSignal(proxy, config, operator);
   } finally {
+    await admin?.close();
     await accessLog.close(LOG_FLUSH_TIMEOUT_MS);
     if (accessLog.dropped > 0)
       operator.say('warn', `${accessLog.dropped} access lines were dropped: stdout was too slow`);
@@ -77,6 +85,22 @@ async function startOrExplain(proxy: SniProxy): Promise<readonly BoundAddress[]>
       throw new CommandError(`sniway: error: ${error.problems.map(describeProblem).join('\n')}`, EXIT.usage);
     }
     if (error instanceof SniwayError) throw new CommandError(`sniway: error: ${error.message}`, EXIT.failure);
+    throw error;
+  }
+}
+
+/** Before the proxy starts, so that it can be asked whether that is ready. */
+async function openAdmin(
+  proxy: SniProxy,
+  { admin }: CheckedConfig,
+  accessLog: LineSink,
+): Promise<AdminServer | null> {
+  if (admin === null) return null;
+  const metrics = createMetrics(proxy, { version: VERSION, logLinesDropped: () => accessLog.dropped });
+  try {
+    return await openAdminServer({ listen: admin, metrics, state: () => proxy.stats().state });
+  } catch (error) {
+    metrics.close();
     throw error;
   }
 }

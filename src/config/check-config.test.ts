@@ -31,6 +31,7 @@ const SAMPLE: SniwayConfig = {
   tcp: { keepaliveIdle: '90s', keepaliveProbes: 3 },
   workers: 3,
   spin: false,
+  admin: { listen: 9090 },
   engine: 'portable',
 };
 
@@ -107,6 +108,7 @@ const CHECKED: CheckedConfig = {
   workers: 3,
   spin: false,
   engine: 'portable',
+  admin: { kind: 'tcp', address: '127.0.0.1', port: 9090 },
 };
 
 /** The action of a route with a single backend. */
@@ -166,6 +168,7 @@ test('checkConfig() fills in every default', () => {
     workers: availableParallelism(),
     spin: cpus().length > 1,
     engine: 'auto',
+    admin: null,
   });
 });
 

@@ -17,6 +17,8 @@ import {
 } from '../limits.ts';
 import type { MalformedAnswer, PlainConfig, PlainListener, Policies } from '../snapshot.ts';
 import type { Answer } from '../verdict.ts';
+import { findAdminProblems, readAdmin } from './admin.ts';
+import type { AdminTarget } from './admin.ts';
 import { findAnswer } from './answer.ts';
 import { NO_ROUTES, findRouteProblems, nameRoutes } from './check-routes.ts';
 import { describePath } from './describe-path.ts';
@@ -46,6 +48,8 @@ export interface CheckedConfig extends PlainConfig {
   readonly workers: number;
   readonly spin: boolean;
   readonly engine: EngineName;
+  /** Where the command serves metrics; null for nowhere. */
+  readonly admin: AdminTarget | null;
 }
 
 export interface InspectedConfig {
@@ -89,7 +93,7 @@ export function inspectConfig(
   const drafts = readRoutes(input, findings);
   findings.push(...(hasNoRoutes(input) ? [NO_ROUTES] : findRouteProblems(drafts, describe)));
   findings.push(...findLoops(drafts, listeners), ...findUnread(input));
-  findings.push(...findResolverProblems(input));
+  findings.push(...findResolverProblems(input), ...findAdminProblems(input, listeners));
   const problems = settleFindings(findings);
   const isSound = problems.every(({ severity }) => severity === 'warning');
   return { config: isSound ? fillIn(input, listening, drafts) : null, problems };
@@ -189,6 +193,7 @@ function fillIn(
     // With a single processor, the one who is waited for could not run meanwhile.
     spin: typeof spin === 'boolean' ? spin : cpus().length > 1,
     engine: engine === 'portable' || engine === 'linux' ? engine : 'auto',
+    admin: readAdmin(input),
   };
 }
 

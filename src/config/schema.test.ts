@@ -45,6 +45,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'timeouts',
       'limits',
       'tcp',
+      'admin',
       'workers',
       'spin',
       'engine',

@@ -15,6 +15,7 @@ import {
   STALE_MS,
   WORKERS_MAX,
 } from '../limits.ts';
+import { parseAdminTarget } from './admin.ts';
 import { ANSWER_NAMES } from './answer.ts';
 import type { Finding } from './findings.ts';
 import { toFindings } from './issue-findings.ts';
@@ -27,6 +28,7 @@ import { answer, route, routeKeys } from './route-schema.ts';
 import { count, noneOrMany, oneOrMany, policy, report, text, timeout, word } from './schema-parts.ts';
 import type { Shape } from './schema-parts.ts';
 import type {
+  AdminConfig,
   GuardConfig,
   ListenerConfig,
   PoliciesConfig,
@@ -111,6 +113,17 @@ const tcp = z.strictObject({
   userTimeout: timeout(0, 0, 'That bytes may stay unacknowledged; 0s for as long as the kernel is patient'),
 } satisfies Shape<TcpConfig>);
 
+const adminText = text(parseAdminTarget).meta({
+  examples: ['127.0.0.1:9090', '[::1]:9090', 'unix:/run/sniway-admin.sock'],
+});
+const admin = z.strictObject({
+  listen: z.union([adminText, listenPort]).describe('Where it listens; a port alone is one of 127.0.0.1'),
+  allowRemote: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Whether it may listen where other machines reach it', default: false }),
+} satisfies Shape<AdminConfig>);
+
 const listener = z.strictObject({
   address: z.union([listenText, listenPort]).describe('Where to accept connections'),
   clients: clients.optional().describe('Which clients may connect. Default: every client'),
@@ -152,6 +165,7 @@ const config = z.strictObject({
   timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
   limits: proxyLimits.optional().describe('What all connections together may take'),
   tcp: tcp.optional().describe("How the kernel finds out that a peer's network is gone"),
+  admin: admin.optional().describe('Metrics and health over HTTP, for the command. Default: none'),
   workers: count(WORKERS_MAX, 'Threads that move bytes (linux engine). Default: one for each processor'),
   spin: z
     .boolean()
@@ -177,6 +191,7 @@ const KEYS = {
   resolver: Object.keys(resolver.shape),
   timeouts: Object.keys(timeouts.shape),
   tcp: Object.keys(tcp.shape),
+  admin: Object.keys(admin.shape),
 };
 
 /** What a single value tells by itself: its shape, unknown keys, and text that cannot be read. */

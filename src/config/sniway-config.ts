@@ -49,6 +49,8 @@ export interface SniwayConfig {
   readonly limits?: ProxyLimitsConfig | undefined;
   /** How the kernel finds out that a peer's network is gone. */
   readonly tcp?: TcpConfig | undefined;
+  /** Metrics and health over HTTP. The command serves them; a program serves `createMetrics` itself. Default: none. */
+  readonly admin?: AdminConfig | undefined;
   /** Threads that move bytes, on the linux engine only. Default: one for each processor. */
   readonly workers?: number | undefined;
   /**
@@ -59,6 +61,14 @@ export interface SniwayConfig {
   readonly spin?: boolean | undefined;
   /** Default `auto`: the linux engine where it can run, else the portable one. */
   readonly engine?: EngineName | undefined;
+}
+
+/** Where `/metrics`, `/livez` and `/readyz` are answered. */
+export interface AdminConfig {
+  /** `127.0.0.1:9090`, `[::1]:9090`, `9090` (of 127.0.0.1) or `unix:/path`. */
+  readonly listen: string | number;
+  /** Whether it may listen where other machines reach it. Default false. */
+  readonly allowRemote?: boolean | undefined;
 }
 
 /** One address to accept connections at, and who comes there. */

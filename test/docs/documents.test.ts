@@ -175,6 +175,8 @@ test('the bounds that the papers tell are those that hold', () => {
   const reasons = read('docs/end-reasons.md');
   assert.ok(reasons.includes(`more than ${limits.HELLO_BYTES_MAX / 1024} KiB`));
   const metrics = read('docs/metrics.md').replaceAll('\n', ' ');
+  assert.ok(metrics.includes(`own: ${limits.ADMIN_CONNECTIONS_MAX} connections, five seconds`));
+  assert.deepEqual([limits.ADMIN_REQUEST_TIMEOUT_MS, limits.ADMIN_RESPONSE_TIMEOUT_MS], [5_000, 30_000]);
   assert.ok(metrics.includes(`beyond ${limits.METRICS_ROUTES_MAX} routes`));
   assert.ok(metrics.includes(`more than ${limits.METRICS_BACKENDS_MAX.toLocaleString('en')} backends`));
   assert.ok(reasons.includes(`more than ${limits.HELLO_RECORDS_MAX.toLocaleString('en')} records`));

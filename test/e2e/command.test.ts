@@ -69,6 +69,7 @@ describe('sniway, asked for help', () => {
     assert.equal(code, 0);
     const schema = JSON.parse(stdout) as { properties: Record<string, unknown> };
     const keys = [
+      'admin',
       'engine',
       'guard',
       'include',
