@@ -5,6 +5,7 @@ import { escapeControls, listWords } from '../config/plain-text.ts';
 import { SAMPLE_FORMATS } from '../config/sample-config.ts';
 import type { SampleFormat } from '../config/sample-config.ts';
 import { configJsonSchema } from '../config/schema.ts';
+import { ACCESS_LOG_FORMATS } from '../observability/access-log.ts';
 import { checkCommandConfig } from './check.ts';
 import { addConfigFlags } from './config-flags.ts';
 import type { ConfigFlags } from './config-flags.ts';
@@ -78,10 +79,11 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
   addConfigFlags(program);
   program
     .addOption(
-      new Option('--log-format <format>', 'form of the access lines on stdout, or none')
-        .choices(['text', 'json', 'none'])
+      new Option('--log-format <format>', 'form of the access lines, or none')
+        .choices([...ACCESS_LOG_FORMATS, 'none'])
         .default('text'),
     )
+    .option('--log-file <path>', 'append access lines to a file, opened anew on SIGUSR1 (default: stdout)')
     .option('-q, --quiet', 'say only warnings and errors')
     .option('-v, --verbose', 'say more, each accepted connection too');
 

@@ -2,17 +2,17 @@
 import type { CheckedConfig } from '../config/check-config.ts';
 import { ConfigError, SniwayError, describeProblem } from '../errors.ts';
 import type { BoundAddress } from '../events.ts';
-import { LOG_FLUSH_TIMEOUT_MS } from '../limits.ts';
 import { formatAccessLine } from '../observability/access-log.ts';
 import type { AccessLogFormat } from '../observability/access-log.ts';
 import type { AdminServer } from '../observability/admin-server.ts';
-import { createLineSink } from '../observability/line-sink.ts';
 import type { LineSink } from '../observability/line-sink.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { createCheckedProxy } from '../proxy.ts';
 import type { SniProxy } from '../proxy.ts';
 import { loadCommandConfig } from './load-config.ts';
 import type { ConfigFlags } from './config-flags.ts';
+import { openAccessLog } from './access-log.ts';
+import type { AccessLog } from './access-log.ts';
 import { openAdminServer } from './admin.ts';
 import { createOperatorConsole } from './console.ts';
 import type { OperatorConsole } from './console.ts';
@@ -21,6 +21,7 @@ import { VERSION } from './version.ts';
 
 export interface RunFlags extends ConfigFlags {
   readonly logFormat: AccessLogFormat | 'none';
+  readonly logFile?: string;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
 }
@@ -35,13 +36,11 @@ export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<n
   const { config, warnings } = await loadCommandConfig(flags);
   const operator = createOperatorConsole(flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal');
   for (const line of warnings.split('\n')) if (line !== '') operator.say('warn', line);
-  const accessLog = createLineSink({
-    fd: 1,
-    onError: error =>
-      operator.say('error', `access log: ${error.message}; lines are dropped until it can be written`),
-  });
+  let accessLog: AccessLog | null = null;
   let admin: AdminServer | null = null;
   try {
+    accessLog = openAccessLog(flags.logFile, operator);
+    const { sink } = accessLog;
     const proxy = createProxyOrExplain(config);
     proxy.on('notice', ({ level, message }) => operator.say(level, message));
     const { logFormat } = flags;
@@ -51,9 +50,8 @@ export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<n
         operator.say('debug', `connection ${id} from ${client.address}:${client.port} on ${listener}`),
       );
     }
-    if (logFormat !== 'none')
-      proxy.on('ended', record => accessLog.write(formatAccessLine(record, logFormat)));
-    admin = await openAdmin(proxy, config, accessLog);
+    if (logFormat !== 'none') proxy.on('ended', record => sink.write(formatAccessLine(record, logFormat)));
+    admin = await openAdmin(proxy, config, sink);
     const addresses = await startOrExplain(proxy);
     sayStarted(operator, proxy, config);
     if (admin !== null) operator.say('info', `metrics and health at ${admin.url}`);
@@ -61,9 +59,7 @@ export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<n
     return await untilSignal(proxy, config, operator);
   } finally {
     await admin?.close();
-    await accessLog.close(LOG_FLUSH_TIMEOUT_MS);
-    if (accessLog.dropped > 0)
-      operator.say('warn', `${accessLog.dropped} access lines were dropped: stdout was too slow`);
+    await accessLog?.close();
     await operator.close();
   }
 }
@@ -93,10 +89,10 @@ async function startOrExplain(proxy: SniProxy): Promise<readonly BoundAddress[]>
 async function openAdmin(
   proxy: SniProxy,
   { admin }: CheckedConfig,
-  accessLog: LineSink,
+  log: LineSink,
 ): Promise<AdminServer | null> {
   if (admin === null) return null;
-  const metrics = createMetrics(proxy, { version: VERSION, logLinesDropped: () => accessLog.dropped });
+  const metrics = createMetrics(proxy, { version: VERSION, logLinesDropped: () => log.dropped });
   try {
     return await openAdminServer({ listen: admin, metrics, state: () => proxy.stats().state });
   } catch (error) {

@@ -1,13 +1,25 @@
-/** One line for each ended connection: as text for people, as JSON for programs. */
+/** One line for each ended connection: as text for people, as JSON for programs, or as other proxies write it. */
 import type { ClientAddress, ConnectionEnded } from '../events.ts';
 import { escapeBytes } from '../wire/host-name.ts';
 import { LOGGED_BYTES_MAX } from '../limits.ts';
+import { formatHaproxyLine, formatNginxLine } from './log-presets.ts';
 
-export type AccessLogFormat = 'text' | 'json';
+export const ACCESS_LOG_FORMATS = ['text', 'json', 'haproxy-tcplog', 'nginx-stream'] as const;
+
+export type AccessLogFormat = (typeof ACCESS_LOG_FORMATS)[number];
 
 /** Formats one record, without a line end. Everything a client chose is escaped: a line cannot be forged. */
 export function formatAccessLine(record: ConnectionEnded, format: AccessLogFormat): string {
-  return format === 'json' ? formatJson(record) : formatText(record);
+  switch (format) {
+    case 'text':
+      return formatText(record);
+    case 'json':
+      return formatJson(record);
+    case 'haproxy-tcplog':
+      return formatHaproxyLine(record);
+    case 'nginx-stream':
+      return formatNginxLine(record);
+  }
 }
 
 function formatText(record: ConnectionEnded): string {

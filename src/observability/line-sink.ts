@@ -1,5 +1,5 @@
 /** Lines to a file descriptor without ever waiting for its reader. */
-import { constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import sonicBoom from 'sonic-boom';
@@ -18,6 +18,8 @@ export interface LineSinkOptions {
   readonly fd: number;
   /** Called when writing begins to fail (reader gone, disk full), once until a write succeeds again. */
   readonly onError: (error: Error) => void;
+  /** Whether the descriptor is closed with the sink; standard streams are not. Default false. */
+  readonly owned?: boolean;
 }
 
 /** After these the descriptor will never take a byte again; a full disk, in contrast, may get room. */
@@ -28,11 +30,11 @@ const FINAL_ERRORS = new Set(['EPIPE', 'EBADF']);
  * reading, and Node cannot end before its threads do. Everything else (files, terminals) is left to sonic-boom.
  */
 export function createLineSink(options: LineSinkOptions): LineSink {
-  const pipe = openPipe(options.fd);
+  const pipe = openPipe(options);
   return pipe === null ? createFileSink(options) : createPipeSink(pipe, options);
 }
 
-function createPipeSink(pipe: Socket, { onError }: LineSinkOptions): LineSink {
+function createPipeSink(pipe: Socket, { onError, owned = false }: LineSinkOptions): LineSink {
   let dropped = 0;
   let waiting = 0;
   let closed = false;
@@ -67,7 +69,8 @@ function createPipeSink(pipe: Socket, { onError }: LineSinkOptions): LineSink {
       const flushed = new Promise<void>(resolve => {
         pipe.write('', () => resolve());
       });
-      if (await settlesWithin(flushed, timeoutMs)) return;
+      const isFlushed = await settlesWithin(flushed, timeoutMs);
+      if (isFlushed && !owned) return;
       dropped += waiting;
       // A write under way would keep the process alive. libuv never closes descriptors 0 to 2 themselves.
       pipe.destroy();
@@ -75,7 +78,7 @@ function createPipeSink(pipe: Socket, { onError }: LineSinkOptions): LineSink {
   };
 }
 
-function createFileSink({ fd, onError }: LineSinkOptions): LineSink {
+function createFileSink({ fd, onError, owned = false }: LineSinkOptions): LineSink {
   const out = new sonicBoom.SonicBoom({
     fd: isatty(fd) ? (reopenNonBlocking(fd) ?? fd) : fd,
     sync: false,
@@ -109,17 +112,19 @@ function createFileSink({ fd, onError }: LineSinkOptions): LineSink {
         out.flush(() => resolve());
       });
       // A terminal that is held (Ctrl-S) would be tried again for ever.
-      if (!(await settlesWithin(flushed, timeoutMs))) out.destroy();
+      const isFlushed = await settlesWithin(flushed, timeoutMs);
+      if (owned || !isFlushed) out.destroy();
     },
   };
 }
 
 /** The descriptor as a stream of the event loop, or null if it is neither a pipe nor a socket. */
-function openPipe(fd: number): Socket | null {
+function openPipe({ fd, owned = false }: LineSinkOptions): Socket | null {
   try {
     const stats = fstatSync(fd);
     if (!stats.isFIFO() && !stats.isSocket()) return null;
     const own = stats.isFIFO() ? reopenNonBlocking(fd) : null;
+    if (own !== null && owned) closeSync(fd);
     return new Socket({ fd: own ?? fd, readable: false, writable: true });
   } catch {
     return null;

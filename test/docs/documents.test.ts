@@ -12,7 +12,7 @@ import { END_REASONS } from '../../src/events.ts';
 import type { ConnectionEnded } from '../../src/events.ts';
 import * as limits from '../../src/limits.ts';
 import { createMetrics } from '../../src/index.ts';
-import { formatAccessLine } from '../../src/observability/access-log.ts';
+import { ACCESS_LOG_FORMATS, formatAccessLine } from '../../src/observability/access-log.ts';
 import { ALERT_OF_CODE } from '../../src/wire/hello-error.ts';
 import { PROXY_ERROR_CODES } from '../../src/wire/proxy-header.ts';
 import { run } from '../support/programs.ts';
@@ -126,6 +126,10 @@ describe('the tables of the papers', () => {
     const text = await createMetrics(proxy).render();
     const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(match => match[1]);
     assert.deepEqual(firstCells('docs/metrics.md', 'metric'), names);
+  });
+
+  test('have every form of access lines', () => {
+    assert.deepEqual(firstCells('docs/command.md', 'format'), [...ACCESS_LOG_FORMATS]);
   });
 
   test('have every exit code', () => {
