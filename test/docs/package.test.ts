@@ -27,7 +27,9 @@ const modules = join(projectRoot, 'node_modules');
 
 /** Every `ts` block of the papers, and a use of each promise that the README makes in words. */
 function librarySamples(): string[] {
-  const papers = ['README.md', 'docs/command.md', 'docs/metrics.md'].map(name => readFileSync(join(projectRoot, name), 'utf8'));
+  const papers = ['README.md', 'docs/command.md', 'docs/metrics.md'].map(name =>
+    readFileSync(join(projectRoot, name), 'utf8'),
+  );
   const samples = papers.flatMap(paper =>
     [...paper.matchAll(/^```ts\n(.*?)^```/gms)].map(match => match[1] ?? ''),
   );
