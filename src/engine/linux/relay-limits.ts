@@ -28,6 +28,7 @@ export class RelayLimits extends WheelTimer {
   readonly #clock: RelayClock;
   /** When a direction that waits for bandwidth goes on; 0 if none waits. */
   #resumeAtMs = 0;
+  #closed = false;
 
   constructor(reactor: Reactor, relay: LimitedRelay, { spans, ticket }: RelayBounds) {
     super();
@@ -60,6 +61,8 @@ export class RelayLimits extends WheelTimer {
       if (this.#resumeAtMs !== 0 && nowMs >= this.#resumeAtMs) {
         this.#resumeAtMs = 0;
         this.#relay.resume();
+        // It may have come to its end by that.
+        if (this.#closed) return;
       }
       const { activeAtMs, isHalfClosed } = this.#relay;
       const reason = this.#clock.overdue({ nowMs, activeAtMs, isHalfClosed });
@@ -71,6 +74,7 @@ export class RelayLimits extends WheelTimer {
   }
 
   close(): void {
+    this.#closed = true;
     this.#reactor.timers.cancel(this);
   }
 }
