@@ -19,11 +19,8 @@ export function readPeer({ view, offset }: Region): PeerAddress {
   const word = (at: number): number => view.getInt32(at);
   if (family === AF_INET) return { family: 4, port, words: [0, 0, 0, word(offset + IPV4_OFFSET)] };
   const start = offset + IPV6_OFFSET;
-  return {
-    family: isIPv4Mapped(view, start) ? 4 : 6,
-    port,
-    words: [word(start), word(start + 4), word(start + 8), word(start + 12)],
-  };
+  if (isIPv4Mapped(view, start)) return { family: 4, port, words: [0, 0, 0, word(start + 12)] };
+  return { family: 6, port, words: [word(start), word(start + 4), word(start + 8), word(start + 12)] };
 }
 
 /** The same as text. */
