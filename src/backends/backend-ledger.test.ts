@@ -56,6 +56,23 @@ describe('BackendLedger', () => {
     assert.deepEqual([ledger.open(0), ledger.open(1)], [1, 0]);
   });
 
+  test('lets others eject what a worker was about to eject when it died', () => {
+    const memory = createLedgerMemory(1, 2);
+    const shared = { memory, backends: [tracked(0, { ...EJECTION, failures: 1 })] };
+    const ledger = new BackendLedger({ ...shared, worker: 0, nowMs: () => 1_000 });
+    const nowMs = (): number => {
+      throw new Error('dies');
+    };
+    const dying = new BackendLedger({ ...shared, worker: 1, nowMs });
+    dying.take(0);
+    assert.throws(() => dying.leave(0, 'failed'), /dies/);
+    ledger.giveBack(1);
+    ledger.take(0);
+    ledger.leave(0, 'failed');
+    assert.equal(ledger.isEjected(0), true);
+    assert.equal(ledger.open(0), 0);
+  });
+
   test('is never over its limit while threads race for it', async () => {
     const memory = createLedgerMemory(1, 4);
     const code = `

@@ -11,7 +11,7 @@ const OPEN = 0;
 /** 1 while active checks find it down. */
 const DOWN = 1;
 const FAILURES_IN_A_ROW = 2;
-/** 1 while one thread writes an ejection. */
+/** Number of the worker that writes an ejection, plus 1; 0 while none does. */
 const EJECTING = 3;
 /** Times in a row it was ejected soon after it had returned. */
 const LEVEL = 4;
@@ -155,10 +155,11 @@ export class BackendLedger {
     Atomics.store(this.#numbers, backend * FIELDS + DOWN, down ? 1 : 0);
   }
 
-  /** A worker has died: its connections are given back. */
+  /** A worker has died: its connections are given back, and an ejection that it was writing is left to others. */
   giveBack(worker: number): void {
     const column = this.#column(worker);
     for (let backend = 0; backend < this.size; backend++) {
+      Atomics.compareExchange(this.#numbers, backend * FIELDS + EJECTING, worker + 1, 0);
       const open = this.#numbers[column + backend]!;
       if (open === 0) continue;
       Atomics.sub(this.#numbers, backend * FIELDS + OPEN, open);
@@ -173,7 +174,7 @@ export class BackendLedger {
     const { ejection } = this.#backends[backend]!;
     if (ejection.failures === 0 || failures < ejection.failures || this.isEjected(backend)) return;
     // Whoever comes second leaves it to the first.
-    if (Atomics.compareExchange(this.#numbers, at + EJECTING, 0, 1) !== 0) return;
+    if (Atomics.compareExchange(this.#numbers, at + EJECTING, 0, this.#worker + 1) !== 0) return;
     if (!this.isEjected(backend)) this.#eject(backend, ejection);
     Atomics.store(this.#numbers, at + EJECTING, 0);
   }
