@@ -1,6 +1,8 @@
 /** Dials the candidates of a verdict, raced as RFC 8305 has it. */
 import { REPLAY_TIMEOUT_MS } from '../../limits.ts';
-import type { BackendOutcome, Candidate, RelayVerdict } from '../../verdict.ts';
+import type { Candidate, RelayVerdict } from '../../verdict.ts';
+import { BackendShares } from '../backend-shares.ts';
+import type { Loss } from '../backend-shares.ts';
 import { DialRace, dialFailure, limitFailure } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
 import type { EventOwner, Reactor } from './reactor.ts';
@@ -64,8 +66,6 @@ export interface DialContext {
   readonly host: Pick<WorkerHost, 'takeBackend' | 'leaveBackend' | 'backendAnswered'>;
 }
 
-type Loss = Exclude<BackendOutcome, 'ended'>;
-
 type Progress = Pick<DialedSocket, 'sent' | 'header' | 'canRead' | 'hangup'>;
 
 /**
@@ -76,6 +76,7 @@ export class Dial extends WheelTimer implements EventOwner, TrialOutcome {
   readonly #context: DialContext;
   readonly #outcome: DialOutcome;
   readonly #race: DialRace;
+  readonly #shares: BackendShares;
   /** By role, in the order they were made; null once an attempt has failed. */
   readonly #attempts: (Attempt | null)[] = [];
   readonly #retry: boolean;
@@ -93,6 +94,7 @@ export class Dial extends WheelTimer implements EventOwner, TrialOutcome {
     this.#context = context;
     this.#outcome = outcome;
     this.#race = new DialRace(candidates);
+    this.#shares = new BackendShares(context.host);
     this.#retry = options.retry;
   }
 
@@ -114,7 +116,9 @@ export class Dial extends WheelTimer implements EventOwner, TrialOutcome {
   /** Goes on with an attempt that its owner has begun at the first candidate, whose backend it has taken. */
   adopt(fd: number): void {
     const candidate = this.#race.next();
-    if (candidate !== null) this.#watch(fd, candidate);
+    if (candidate === null) return;
+    this.#shares.adopt(candidate.backend);
+    this.#watch(fd, candidate);
   }
 
   /** Told when the client has sent more, or has ended. */
@@ -211,14 +215,15 @@ export class Dial extends WheelTimer implements EventOwner, TrialOutcome {
   }
 
   #handOver({ fd, watch, candidate }: Attempt, { sent, header, canRead, hangup }: Progress): void {
+    this.#shares.handOver(candidate.backend);
     this.#outcome.dialed({ fd, watch, events: DIAL_EVENTS, sent, header, canRead, hangup }, candidate);
   }
 
   #startNext(): void {
-    const { sockets, host } = this.#context;
+    const { sockets } = this.#context;
     const candidate = this.#race.next();
     if (candidate === null) return;
-    if (candidate.backend !== -1 && !host.takeBackend(candidate.backend)) {
+    if (!this.#shares.take(candidate.backend)) {
       this.#fail(limitFailure(candidate));
       return;
     }
@@ -226,7 +231,7 @@ export class Dial extends WheelTimer implements EventOwner, TrialOutcome {
     const fd = sockets.connect(candidate.endpoint);
     if (fd !== -1) return this.#watch(fd, candidate);
     const { errno } = sockets;
-    this.#leave(candidate, 'failed');
+    this.#shares.leave(candidate.backend, 'failed');
     this.#fail(dialFailure(errnoName(errno), candidate));
   }
 
@@ -238,7 +243,7 @@ export class Dial extends WheelTimer implements EventOwner, TrialOutcome {
       this.#attempts.push({ fd, watch: reactor.watch(fd, DIAL_EVENTS, this, role), candidate });
     } catch (error) {
       sockets.close(fd);
-      this.#leave(candidate, 'unused');
+      this.#shares.leave(candidate.backend, 'unused');
       throw error;
     }
     if (this.#race.hasMore) reactor.timers.set(this, reactor.now, this.#race.delayMs);
@@ -273,10 +278,6 @@ export class Dial extends WheelTimer implements EventOwner, TrialOutcome {
   #release(attempt: Attempt, outcome: Loss): void {
     this.#context.reactor.forget(attempt.watch);
     this.#context.sockets.close(attempt.fd);
-    this.#leave(attempt.candidate, outcome);
-  }
-
-  #leave({ backend }: Candidate, outcome: Loss): void {
-    if (backend !== -1) this.#context.host.leaveBackend(backend, outcome);
+    this.#shares.leave(attempt.candidate.backend, outcome);
   }
 }

@@ -3,7 +3,8 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { RELAY_BUFFER_BYTES, REPLAY_TIMEOUT_MS } from '../../limits.ts';
 import type { EngineHost, TcpSettings } from '../engine.ts';
-import type { BackendOutcome, Candidate, Endpoint, RelayVerdict } from '../../verdict.ts';
+import type { Candidate, Endpoint, RelayVerdict } from '../../verdict.ts';
+import { BackendShares } from '../backend-shares.ts';
 import { DialRace, dialFailure, limitFailure } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
 import { errorCode } from './sockets.ts';
@@ -53,6 +54,7 @@ export class Dial {
   readonly #settings: DialSettings;
   readonly #outcome: DialOutcome;
   readonly #race: DialRace;
+  readonly #shares: BackendShares;
   readonly #attempts = new Map<Socket, Candidate>();
   #attemptTimer: NodeJS.Timeout | undefined;
   #deadline: NodeJS.Timeout | undefined;
@@ -68,6 +70,7 @@ export class Dial {
     this.#settings = settings;
     this.#outcome = outcome;
     this.#race = new DialRace(candidates);
+    this.#shares = new BackendShares(settings.host);
     this.#retry = options.retry;
   }
 
@@ -107,11 +110,11 @@ export class Dial {
     this.#attempts.clear();
     for (const [socket, candidate] of attempts) {
       socket.destroy();
-      this.#leave(candidate, outcomeOf(candidate));
+      this.#shares.leave(candidate.backend, outcomeOf(candidate));
     }
     if (this.#trial === null) return;
     this.#trial.socket.destroy();
-    this.#leave(this.#trial.candidate, 'unused');
+    this.#shares.leave(this.#trial.candidate.backend, 'unused');
     this.#trial = null;
   }
 
@@ -120,7 +123,7 @@ export class Dial {
     for (;;) {
       const candidate = this.#race.next();
       if (candidate === null) return;
-      if (candidate.backend === -1 || this.#settings.host.takeBackend(candidate.backend)) {
+      if (this.#shares.take(candidate.backend)) {
         this.#attempt(candidate);
         return;
       }
@@ -145,7 +148,7 @@ export class Dial {
     socket.once('error', error => {
       // A loser that was destroyed may still report an error.
       if (!this.#attempts.delete(socket)) return;
-      this.#leave(candidate, 'failed');
+      this.#shares.leave(candidate.backend, 'failed');
       const failure = this.#race.fail(dialFailure(errorCode(error), candidate));
       if (failure === null) this.#startNext();
       else this.#fail(failure);
@@ -159,6 +162,7 @@ export class Dial {
     this.#outcome.connected();
     const header = this.#outcome.headerFor(candidate);
     if (!this.#retry || !this.#race.hasMore || !this.#outcome.canReplay()) {
+      this.#shares.handOver(candidate.backend);
       this.#outcome.dialed({ socket, candidate, header, sent: 0, answer: null });
       return;
     }
@@ -182,6 +186,7 @@ export class Dial {
     trial.end();
     const { socket, candidate, header, sent } = trial;
     if (answer !== null && candidate.backend !== -1) this.#settings.host.backendAnswered(candidate.backend);
+    this.#shares.handOver(candidate.backend);
     this.#outcome.dialed({ socket, candidate, header, sent, answer });
   }
 
@@ -192,7 +197,7 @@ export class Dial {
     this.#trial = null;
     trial.end();
     trial.socket.destroy();
-    this.#leave(trial.candidate, 'lost');
+    this.#shares.leave(trial.candidate.backend, 'lost');
     const failure = this.#race.fail(dialFailure(code, trial.candidate));
     if (failure === null) this.start(this.#settings.timeoutMs);
     else this.#fail(failure);
@@ -201,10 +206,6 @@ export class Dial {
   #fail(failure: DialFailure): void {
     this.#stop(() => 'failed');
     this.#outcome.failed(failure);
-  }
-
-  #leave({ backend }: Candidate, outcome: BackendOutcome): void {
-    if (backend !== -1) this.#settings.host.leaveBackend(backend, outcome);
   }
 }
 

@@ -1,10 +1,15 @@
 /** Pools: another backend before failing, never after a byte, and limits that hold. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { PENDING_BYTES_MAX } from '../../../src/limits.ts';
+import { startBlackHole } from '../../support/black-hole.ts';
 import { buildClientHello } from '../../support/hello-builder.ts';
 import { connectRaw, eventually, readBytes, readToEnd, startBackend } from '../../support/peers.ts';
 import type { Backend } from '../../support/peers.ts';
@@ -248,6 +253,34 @@ async function answering(server: Backend): Promise<Socket> {
 }
 
 function describeLimits(engine: EngineName): void {
+  test('counts one connection for a backend whose addresses race, however many of them are tried', async t => {
+    const hole = await startBlackHole(t);
+    const server = createServer({ allowHalfOpen: true });
+    t.after(() => server.close());
+    await new Promise<void>(resolve => {
+      server.listen(hole.port, '::1', resolve);
+    });
+    const hosts = join(mkdtempSync(join(tmpdir(), 'sniway-hosts-')), 'hosts');
+    t.after(() => rmSync(dirname(hosts), { recursive: true }));
+    writeFileSync(hosts, '127.0.0.1 dual.example.com\n::1 dual.example.com\n');
+    const proxy = await startProxy(t, {
+      engine,
+      resolver: { hosts, family: 'ipv4-first' },
+      routes: [{ match: NAME, backends: [{ address: `dual.example.com:${hole.port}`, maxConnections: 1 }] }],
+    });
+    const connected = once(server, 'connection') as Promise<[Socket]>;
+    const client = await connectRaw(t, proxy.port);
+    client.write(HELLO);
+    const [socket] = await connected;
+    await readBytes(socket, HELLO.length);
+    socket.end();
+    client.end();
+    const { endReason, backend } = await proxy.nextEnd();
+    assert.deepEqual([endReason, backend], ['done', `[::1]:${hole.port}`]);
+    const [counted] = proxy.proxy.backends;
+    assert.deepEqual([counted?.open, counted?.dialed], [0, 1]);
+  });
+
   const limited = (server: Backend, maxConnections: number): BackendConfig => {
     return { address: server.address, maxConnections };
   };
