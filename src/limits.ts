@@ -120,6 +120,8 @@ export const RECORDS_BYTES_MAX = 16 * 1024 * 1024;
 export const WORKER_RESTART_MS = 100;
 /** Milliseconds between two attempts at replacing a worker, at most; also the age from which on it did not die young. */
 export const WORKER_RESTART_MS_MAX = 10_000;
+/** Descriptors that a process has beside its connections: Node's own, logs, timers, DNS, health checks. */
+export const DESCRIPTORS_OF_ITS_OWN = 128;
 /** Descriptors whose owner is remembered, so that those of a dead worker can be closed. */
 export const DESCRIPTORS_TRACKED_MAX = 1_048_576;
 

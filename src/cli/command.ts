@@ -7,6 +7,7 @@ import type { SampleFormat } from '../config/sample-config.ts';
 import { configJsonSchema } from '../config/schema.ts';
 import { ACCESS_LOG_FORMATS } from '../observability/access-log.ts';
 import { checkCommandConfig } from './check.ts';
+import type { CheckFlags } from './check.ts';
 import { addConfigFlags } from './config-flags.ts';
 import type { ConfigFlags } from './config-flags.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
@@ -98,8 +99,11 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
   program.command('run').description('run the proxy (what sniway does without a command)').action(run);
   program
     .command('check')
-    .description('check the configuration and say all that is wrong with it')
-    .action(async () => print(await checkCommandConfig(program.opts<ConfigFlags>())));
+    .description('say all that is wrong with the configuration, and what is missing on this machine')
+    .option('--bind', 'also see whether the ports can be opened (not while sniway itself runs)')
+    .action(async (options: CheckFlags) =>
+      print(await checkCommandConfig(program.opts<ConfigFlags>(), options)),
+    );
   program
     .command('explain <name>')
     .description('say which route a name takes, why, and what would be dialled')

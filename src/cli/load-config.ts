@@ -15,6 +15,8 @@ export interface CommandConfig {
   readonly config: CheckedConfig;
   /** Warnings, rendered; empty if there is none. */
   readonly warnings: string;
+  /** Further problems of this configuration, each with the flag or the place in a file that it belongs to. */
+  readonly render: (problems: Problems) => string;
 }
 
 export interface LoadOptions {
@@ -52,7 +54,7 @@ export async function loadCommandConfig(
   const rendered = renderAll([...ofFile, ...withoutEchoes(problems, ofFile)], merged, file);
   if (config === null || ofFile.some(({ severity }) => severity === 'error'))
     throw new CommandError(rendered, EXIT.usage);
-  return { config, warnings: rendered };
+  return { config, warnings: rendered, render: further => renderAll(further, merged, file) };
 }
 
 async function loadFile(path: string): Promise<LoadedConfig> {

@@ -76,7 +76,7 @@ describe('the command lines of the papers and of --help', () => {
     );
 
   test('name only flags that there are', async t => {
-    const commands = ['explain', 'init'];
+    const commands = ['check', 'explain', 'init'];
     const helps = await Promise.all(
       commands.map(command => run(t, [process.execPath, commandFile, command, '--help'])),
     );

@@ -1,13 +1,16 @@
 /** Configuration files as an operator writes them, read by the command itself. */
 import assert from 'node:assert/strict';
-import { readFileSync, symlinkSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { makeFolder } from '../support/folders.ts';
+import { startBackend } from '../support/peers.ts';
 import { run } from '../support/programs.ts';
 import type { Finished } from '../support/programs.ts';
 import { commandFile, projectRoot } from '../support/project.ts';
+
+const isLinux = process.platform === 'linux';
 
 interface Options {
   readonly env?: Readonly<Record<string, string>>;
@@ -163,4 +166,90 @@ describe('sniway init', () => {
     assert.equal(nowhere.code, 1);
     assert.match(nowhere.stderr, /cannot write "no\/such\/folder\.yaml": there is no such folder/);
   });
+});
+
+describe('sniway check, on this machine', () => {
+  test('says which folders and files are missing, each at its place', async t => {
+    const cwd = makeFolder(t, { 'sockets/file': '' });
+    const lines = [
+      'listen:',
+      `  - unix:${cwd}/nowhere/sniway.sock`,
+      `  - unix:${cwd}/sockets/file`,
+      `  - unix:${cwd}/sockets/sniway.sock`,
+      'include: routes.yaml',
+      `resolver: { hosts: ${cwd}/hosts }`,
+      '',
+    ];
+    const route = `- match: a.example.com\n  backends: ["unix:${cwd}/sockets/a", "unix:${cwd}/absent/a"]\n`;
+    writeFileSync(join(cwd, 'sniway.yaml'), lines.join('\n'));
+    writeFileSync(join(cwd, 'routes.yaml'), route);
+    const { code, stderr } = await sniway(t, ['check', '-c', 'sniway.yaml'], { cwd });
+    assert.equal(code, 1, stderr);
+    const heads = stderr.split('\n').filter(line => / {2}(error|warning) {2}/.test(line));
+    assert.equal(heads.length, 4, stderr);
+    assert.match(
+      heads[0] ?? '',
+      /^sniway\.yaml:2:5 {2}error .*ENOENT \(the folder of the socket does not exist/,
+    );
+    assert.match(heads[1] ?? '', /^sniway\.yaml:3:5 {2}error .*a file that is no socket has this path/);
+    assert.match(heads[2] ?? '', /^sniway\.yaml:6:20 {2}warning {2}there is no file ".*\/hosts"/);
+    assert.match(heads[3] ?? '', /^routes\.yaml:2:\d+ {2}warning {2}there is no folder ".*\/absent"/);
+  });
+
+  test('tries ports only when asked to, and names the flag they come from', async t => {
+    const taken = await startBackend(t);
+    const args = ['check', '-l', taken.address, '-s', 'example.com'];
+    assert.equal((await sniway(t, args)).code, 0);
+    const { code, stderr } = await sniway(t, [...args, '--bind']);
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /^--listen '127\.0\.0\.1:\d+' {2}error {2}cannot listen on .*EADDRINUSE \(another process/,
+    );
+    const free = await sniway(t, ['check', '-l', '127.0.0.1:0', '-s', 'example.com', '--bind']);
+    assert.equal(free.code, 0, free.stderr);
+  });
+
+  test('lets the ports go again', async t => {
+    const held = await startBackend(t);
+    held.close();
+    for (let round = 0; round < 2; round++) {
+      const { code, stderr } = await sniway(t, ['check', '-l', held.address, '-s', 'example.com', '--bind']);
+      assert.equal(code, 0, stderr);
+    }
+  });
+
+  test(
+    'warns of too few open files for the connections there may be',
+    { skip: !isLinux && 'not Linux' },
+    async t => {
+      const text =
+        'listen: 127.0.0.1:8443\nlimits: { connections: 3000 }\nworkers: 1\nsuffixes: [.example.com]\n';
+      const cwd = makeFolder(t, { 'sniway.yaml': text });
+      const limited = (files: number): Promise<Finished> =>
+        run(
+          t,
+          [
+            'sh',
+            '-c',
+            `ulimit -n ${files} && exec "$@"`,
+            'sh',
+            process.execPath,
+            commandFile,
+            'check',
+            '-c',
+            'sniway.yaml',
+          ],
+          '',
+          { cwd },
+        );
+      const { code, stdout } = await limited(4000);
+      assert.equal(code, 0);
+      assert.match(
+        stdout,
+        /^sniway\.yaml:2:24 {2}warning {2}3000 connections can take (6\d\d\d) open files, and this process may have 4000: allow more \(ulimit -Hn \1, LimitNOFILE=\1\), or lower limits\.connections$/m,
+      );
+      assert.equal((await limited(8000)).stdout, 'ok: 1 listener, 1 route\n');
+    },
+  );
 });
