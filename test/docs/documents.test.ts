@@ -148,6 +148,12 @@ describe('the tables of the papers', () => {
   });
 });
 
+test('the page on the configuration is what the schema says', async t => {
+  const script = join(projectRoot, 'dist', 'scripts', 'configuration-reference.js');
+  const { code, stderr } = await run(t, [process.execPath, script, '--check']);
+  assert.equal(code, 0, stderr);
+});
+
 test('the access line of the README has the fields that access lines have', () => {
   const record: ConnectionEnded = {
     id: 1,
