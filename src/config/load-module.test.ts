@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { ConfigError } from '../errors.ts';
 import { inspectConfig } from './check-config.ts';
 import { defineConfig } from './define-config.ts';
-import { isModuleFile } from './load-module.ts';
+import { isModuleFile, loadModule } from './load-module.ts';
 import { loadConfigFile } from './load-file.ts';
 import { renderProblems } from './render-problems.ts';
 
@@ -109,6 +109,11 @@ test('loadConfigFile() says why a program gives no configuration', async () => {
     /^the package sniway is not installed beside it: run npm install sniway there, or do without/,
   );
   assert.equal(await refusal('odd.mjs', `throw 'a\\u001bb'`), String.raw`it throws "a\x1bb"`);
+});
+
+test('loadModule() waits for a program no longer than it may', async () => {
+  const path = await write('hangs.mjs', 'await new Promise(() => undefined);');
+  await assert.rejects(loadModule(path, 50), /it has not ended within 0\.05 s: look at what it awaits/);
 });
 
 test('renderProblems() tells the problems of a program by their keys', async () => {

@@ -23,12 +23,15 @@ export function isModuleFile(path: string): boolean {
 /**
  * Runs the module and takes its default export. Nothing in it has a place in a text, so its problems are told by their
  * keys. What the module imports itself is loaded once in the life of a process.
- * @throws ConfigError if it cannot be loaded, takes longer than CONFIG_MODULE_TIMEOUT_MS or exports no object.
+ * @throws ConfigError if it cannot be loaded, takes too long or exports no object.
  */
-export async function loadModule(path: string): Promise<ParsedSource> {
+export async function loadModule(
+  path: string,
+  timeoutMs: number = CONFIG_MODULE_TIMEOUT_MS,
+): Promise<ParsedSource> {
   const url = pathToFileURL(resolve(path));
   url.searchParams.set('load', String(loads++));
-  const loaded = await importWithin(url, path);
+  const loaded = await importWithin(url, { path, timeoutMs });
   const value = isObject(loaded) ? loaded.default : undefined;
   if (!isObject(value)) {
     const what = value === undefined ? 'it has no default export' : 'its default export is no object';
@@ -37,18 +40,22 @@ export async function loadModule(path: string): Promise<ParsedSource> {
   return { value: { ...value }, problems: [], source: { file: path, text: '', locate: () => null } };
 }
 
-async function importWithin(url: URL, path: string): Promise<unknown> {
+async function importWithin(
+  url: URL,
+  { path, timeoutMs }: { path: string; timeoutMs: number },
+): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    const seconds = CONFIG_MODULE_TIMEOUT_MS / 1_000;
     timer = setTimeout(
-      () => reject(new Error(`it has not come to its end within ${seconds} s: look at what it awaits`)),
-      CONFIG_MODULE_TIMEOUT_MS,
+      () =>
+        reject(unloadable(path, `it has not ended within ${timeoutMs / 1_000} s: look at what it awaits`)),
+      timeoutMs,
     );
   });
   try {
     return (await Promise.race([import(url.href), late])) as unknown;
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw unloadable(path, describeError(error, path));
   } finally {
     clearTimeout(timer);
@@ -64,9 +71,11 @@ function describeError(error: unknown, path: string): string {
     if (error.message.startsWith(`Cannot find module '${resolve(path)}'`)) return CAUSES['ENOENT'] ?? '';
     if (error.message.includes("package 'sniway'")) return NO_PACKAGE;
   }
-  // Node keeps the place of a syntax error to itself.
-  const check = error instanceof SyntaxError ? `; node --check ${quote(path)} shows the place` : '';
-  return `${error.name}: ${firstLine(error.message)}${placeOf(error, path)}${check}`;
+  const place = placeOf(error, path);
+  // Node keeps the place of most syntax errors to itself.
+  const isHidden = error instanceof SyntaxError && place === '';
+  const check = isHidden ? `; node --check ${quote(path)} shows the place` : '';
+  return `${error.name}: ${firstLine(error.message)}${place}${check}`;
 }
 
 const NO_TYPESCRIPT =
