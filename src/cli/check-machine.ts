@@ -24,24 +24,35 @@ export function findMachineProblems(config: CheckedConfig): SpottedProblem[] {
 }
 
 /** What keeps listeners from being opened, found by opening and closing each that has a port. */
-export async function findBindProblems({ listen }: CheckedConfig): Promise<SpottedProblem[]> {
+export async function findBindProblems(config: CheckedConfig): Promise<SpottedProblem[]> {
   const found = await Promise.all(
-    listen.map(async (target, index) => {
+    doorsOf(config).map(async ({ target, path }) => {
       const code = await tryToListen(target);
-      return code === null ? [] : [problemOf(['listen', index], listenError(target, code).message)];
+      return code === null ? [] : [problemOf(path, listenError(target, code).message)];
     }),
   );
   return found.flat();
 }
 
-function findListenFolders({ listen }: CheckedConfig): SpottedProblem[] {
-  return listen.flatMap((target, index) => {
+interface Door {
+  readonly target: ListenTarget;
+  readonly path: SpottedProblem['path'];
+}
+
+/** Everything that is listened on, and where it stands in the configuration. */
+function doorsOf({ listen, admin }: CheckedConfig): Door[] {
+  const doors = listen.map((target, index): Door => ({ target, path: ['listen', index] }));
+  return admin === null ? doors : [...doors, { target: admin, path: ['admin', 'listen'] }];
+}
+
+function findListenFolders(config: CheckedConfig): SpottedProblem[] {
+  return doorsOf(config).flatMap(({ target, path }) => {
     if (target.kind !== 'unix') return [];
     const isAbsent = !isFolder(dirname(target.path));
     const stats = lstatSync(target.path, { throwIfNoEntry: false });
     const isInTheWay = stats !== undefined && !stats.isSocket();
     const code = isAbsent ? 'ENOENT' : isInTheWay ? 'EADDRINUSE' : null;
-    return code === null ? [] : [problemOf(['listen', index], listenError(target, code).message)];
+    return code === null ? [] : [problemOf(path, listenError(target, code).message)];
   });
 }
 

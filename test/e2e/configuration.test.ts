@@ -210,6 +210,16 @@ describe('sniway check, on this machine', () => {
     assert.equal(free.code, 0, free.stderr);
   });
 
+  test('looks at the admin server as at a listener', async t => {
+    const taken = await startBackend(t);
+    const cwd = makeFolder(t, {
+      'sniway.yaml': `listen: 127.0.0.1:0\nsuffixes: [.example.com]\nadmin: { listen: ${taken.address} }\n`,
+    });
+    const { code, stderr } = await sniway(t, ['check', '--bind', '-c', 'sniway.yaml'], { cwd });
+    assert.equal(code, 1);
+    assert.match(stderr, /^sniway\.yaml:3:18 {2}error {2}cannot listen on .*EADDRINUSE/);
+  });
+
   test('lets the ports go again', async t => {
     const held = await startBackend(t);
     held.close();
