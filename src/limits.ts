@@ -267,6 +267,8 @@ export const LOG_BUFFER_BYTES_MAX = 4 * 1024 * 1024;
 export const METRICS_ROUTES_MAX = 500;
 /** Backends with metrics of their own, six series each: the first of the configuration. */
 export const METRICS_BACKENDS_MAX = 2_000;
+/** Milliseconds that a worker gets to answer how busy it is. */
+export const LAG_PROBE_TIMEOUT_MS = 1_000;
 /** Connections to the admin server at once; a scraper and a prober need one each. */
 export const ADMIN_CONNECTIONS_MAX = 32;
 /** Bytes of the head of one request to it. */

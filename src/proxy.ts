@@ -70,6 +70,11 @@ export interface SniProxy extends EventEmitter<ProxyEvents> {
   readonly backends: readonly BackendState[];
   /** How it is doing, and what it has counted; costs little, but is no constant. */
   stats(): ProxyStats;
+  /**
+   * Milliseconds until the loop of each worker thread gets to something new, NaN for one that is being replaced;
+   * resolves within a second. Empty on the portable engine.
+   */
+  measureLag(): Promise<readonly number[]>;
   /** Which engine moves the bytes, and why that one. */
   readonly engine: { readonly name: 'portable' | 'linux'; readonly why: string };
   /**
@@ -188,6 +193,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
       names: this.#keeper.names.stats(),
       limits: { forgotten, untracked },
     };
+  }
+
+  measureLag(): Promise<readonly number[]> {
+    return this.#engine.measureLag();
   }
 
   get engine(): { readonly name: 'portable' | 'linux'; readonly why: string } {

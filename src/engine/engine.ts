@@ -103,6 +103,11 @@ export interface Engine {
   readonly connectionCount: number;
   /** Counted since the engine was created, and kept when it has ended. */
   counts(): ConnectionCounts;
+  /**
+   * Milliseconds until each worker thread gets to something new, NaN for one that is being replaced; resolves within a
+   * second. Empty for an engine without such threads.
+   */
+  measureLag(): Promise<readonly number[]>;
   /** Opens all listeners, or none: rejects with a SniwayError `ERR_LISTEN` naming the one that failed. */
   listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]>;
   /** Closes the listeners; running connections go on. May be called more than once. */

@@ -14,6 +14,7 @@ export interface MetricsSource {
   readonly backends: readonly BackendState[];
   readonly engine: { readonly name: string };
   stats(): ProxyStats;
+  measureLag(): Promise<readonly number[]>;
   on(event: 'ended', listener: (connection: ConnectionEnded) => void): unknown;
   on(event: 'notice', listener: (notice: Notice) => void): unknown;
   off(event: 'ended', listener: (connection: ConnectionEnded) => void): unknown;
@@ -63,6 +64,11 @@ export function createMetrics(proxy: MetricsSource, options: MetricsOptions = {}
         'sniway_log_lines_dropped_total',
         'Access lines that could not be written.',
         logLinesDropped === undefined ? [] : [[{}, logLinesDropped()]],
+      );
+      to.gauge(
+        'sniway_worker_lag_seconds',
+        'Until the loop of a worker thread gets to something new.',
+        (await proxy.measureLag()).map((ms, worker): Sample => [{ worker: String(worker) }, ms / 1_000]),
       );
       await writeProcessMetrics(to);
       return to.text;

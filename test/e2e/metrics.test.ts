@@ -90,6 +90,9 @@ for (const { engine, skip } of engines) {
         'sniway_dns_names{kind="configured"}': 0,
       };
       for (const [series, value] of Object.entries(expected)) assert.equal(values.get(series), value, series);
+      const lags = [0, 1].map(worker => values.get(`sniway_worker_lag_seconds{worker="${worker}"}`));
+      if (engine === 'portable') assert.deepEqual(lags, [undefined, undefined]);
+      else for (const lag of lags) assert.ok(lag !== undefined && lag >= 0 && lag < 1, `${lag}`);
       const dials = [...values].flatMap(([series, value]) =>
         series.startsWith('sniway_backend_dials_total{route="web",backend="127.0.0.1:') ? [value] : [],
       );

@@ -7,6 +7,7 @@ import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
+import { LagProbe } from './lag-probe.ts';
 import { closeListenSockets, defersAccept, openListenSockets } from './listen-sockets.ts';
 import type { ListenSockets } from './listen-sockets.ts';
 import type { FromWorker } from './messages.ts';
@@ -55,6 +56,7 @@ export class LinuxEngine implements Engine {
   /** The addresses of configured names, for workers that are started later. */
   readonly #published = new Map<string, PublishedAddresses>();
   #stopping: Promise<void> | null = null;
+  readonly #lags = new LagProbe();
   /** Who waits for what of a worker, by its index. */
   readonly #awaitStopped = new Map<number, () => void>();
   readonly #awaitIdle = new Map<number, (() => void)[]>();
@@ -75,6 +77,15 @@ export class LinuxEngine implements Engine {
 
   counts(): ConnectionCounts {
     return sumCounts(this.#counters);
+  }
+
+  async measureLag(): Promise<readonly number[]> {
+    const measured = this.#slots.map(({ handle }, index) =>
+      handle === null
+        ? Promise.resolve(Number.NaN)
+        : this.#lags.measure(index, sentAtMs => handle.tell({ kind: 'probe', sentAtMs })),
+    );
+    return await Promise.all(measured);
   }
 
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
@@ -229,6 +240,9 @@ export class LinuxEngine implements Engine {
         return;
       case 'open':
         this.#forgetUnreported(slot, message.ids);
+        return;
+      case 'lag':
+        this.#lags.answered(index, message.ms);
         return;
       case 'idle':
         this.#resolveIdle(index);

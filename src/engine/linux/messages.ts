@@ -40,6 +40,8 @@ export type ToWorker =
   | { readonly kind: 'end-backend'; readonly backend: number }
   /** Asks for `open`, after all records so far. */
   | { readonly kind: 'list-open' }
+  /** Asks for `lag` at once. */
+  | { readonly kind: 'probe'; readonly sentAtMs: number }
   /** Asks for `idle` as soon as no connection is open. */
   | { readonly kind: 'watch-idle' }
   | { readonly kind: 'exit' };
@@ -54,4 +56,6 @@ export type FromWorker =
   | { readonly kind: 'stopped' }
   /** Identifiers of the connections that are open. */
   | { readonly kind: 'open'; readonly ids: readonly number[] }
+  /** How old the `probe` was. */
+  | { readonly kind: 'lag'; readonly ms: number }
   | { readonly kind: 'idle' };

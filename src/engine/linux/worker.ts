@@ -25,6 +25,7 @@ import { Acceptor } from './acceptor.ts';
 import { nowMs } from './clock.ts';
 import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
+import { probeClockMs } from './lag-probe.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { OpenConnections } from './open-connections.ts';
 import { PipePool } from './pipe-pool.ts';
@@ -208,6 +209,9 @@ class LinuxWorker implements WorkerHost, EventOwner {
       case 'list-open':
         this.#records.flush();
         this.#tell({ kind: 'open', ids: this.#connections.list().map(({ accepted }) => accepted.id) });
+        return;
+      case 'probe':
+        this.#tell({ kind: 'lag', ms: probeClockMs() - message.sentAtMs });
         return;
       case 'watch-idle':
         this.#idleWatched = true;

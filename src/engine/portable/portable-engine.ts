@@ -46,6 +46,10 @@ class PortableEngine implements Engine {
     return { accepted: this.#nextId - 1, open, ended: { ...this.#ended }, recordsDropped: 0 };
   }
 
+  measureLag(): Promise<readonly number[]> {
+    return Promise.resolve([]);
+  }
+
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
     const bound: BoundAddress[] = [];
     try {
