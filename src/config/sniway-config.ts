@@ -71,14 +71,6 @@ export interface AdminConfig {
   readonly allowRemote?: boolean | undefined;
 }
 
-/** One address to accept connections at, and who comes there. */
-export interface ListenerConfig {
-  /** As in `listen`. */
-  readonly address: string | number;
-  /** PROXY headers that name the client. Default: none are taken, and one that comes is refused as `not-tls`. */
-  readonly proxyProtocol?: ProxyInConfig | undefined;
-}
-
 /** PROXY headers of version 1 or 2 in front of the ClientHello, from proxies that are trusted. */
 export interface ProxyInConfig {
   /**
@@ -170,6 +162,8 @@ export interface ListenerConfig {
   readonly clients?: ClientsConfig | undefined;
   /** What the connections of the listener may take. Default: nothing is limited. */
   readonly limits?: LimitsConfig | undefined;
+  /** PROXY headers that name the client. Default: none are taken, and one that comes is refused as `not-tls`. */
+  readonly proxyProtocol?: ProxyInConfig | undefined;
 }
 
 /**

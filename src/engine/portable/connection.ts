@@ -345,6 +345,7 @@ export class PortableConnection {
 
   #abort(endReason: EndReason, detail: string | null): void {
     this.#settle(endReason, detail);
+    this.#leavePending();
     this.#dialing?.cancel();
     if (this.#stage !== 'closed') this.#stage = 'lingering';
     // A client that only looked in (connect, close) gets an orderly end, any other a reset.
