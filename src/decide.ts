@@ -166,7 +166,7 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
 
 /** Called for each client before anything of it is read: a verdict if its network may not use the listener, or null. */
 export function admit({ peer, listener }: Client, { listeners, policies }: Snapshot): RejectVerdict | null {
-  const rules = listeners[listener]?.rules ?? null;
+  const rules = listeners[listener.index]?.rules ?? null;
   return rules === null || rules.admits(peer) ? null : reject('denied', policies.denied, 'client network');
 }
 
@@ -180,7 +180,7 @@ function admitToRoute(
   if (route.rules !== null && !route.rules.admits(client.peer)) {
     return { ...reject('denied', policies.denied, 'client network'), route: route.name };
   }
-  const listener = listeners[client.listener]?.scope ?? null;
+  const listener = listeners[client.listener.index]?.scope ?? null;
   if (route.scope === null && listener === null && snapshot.scope === null) return null;
   const scopes = [route.scope, listener, snapshot.scope].filter((one): one is LimitScope => one !== null);
   const taken = takePlaces(live.limits, scopes, { peer: client.peer, serverName: name });

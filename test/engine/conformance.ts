@@ -13,6 +13,7 @@ import { describeNames } from './conformance/names.ts';
 import { describeProxyIn } from './conformance/proxy-in.ts';
 import { describeProxyOut } from './conformance/proxy-out.ts';
 import { describeRefusals } from './conformance/refusals.ts';
+import { describeReload } from './conformance/reload.ts';
 import { describeRelay } from './conformance/relay.ts';
 import { describeSpans } from './conformance/spans.ts';
 import { describeVanishing } from './conformance/vanishing.ts';
@@ -49,4 +50,9 @@ export function describeProxyHeaders(engine: EngineName): void {
     describeProxyIn(engine);
     describeProxyOut(engine);
   });
+}
+
+/** The part about reloads, in files of its own: it takes its time. */
+export function describeReloads(engine: EngineName): void {
+  describe(`${engine} engine`, () => describeReload(engine));
 }
