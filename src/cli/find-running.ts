@@ -36,7 +36,8 @@ export function findRunning({ pid: pidText, pidFile }: FindFlags): RunningSniway
   if (pid === null) {
     fail(`--pid-file: no process stands in ${pidFile}: does "sniway run --pid-file ${pidFile}" run?`);
   }
-  if (!isAlive(pid)) fail(`no process ${pid} runs${pidText === undefined ? `, though ${pidFile} says so` : ''}`);
+  if (!isAlive(pid))
+    fail(`no process ${pid} runs${pidText === undefined ? `, though ${pidFile} says so` : ''}`);
   return { pid, ask: (signal, timeoutMs) => ask({ pid, pidFile }, signal, timeoutMs) };
 }
 
@@ -84,7 +85,8 @@ function requireTaker(pid: number, signal: RequestSignal): void {
   const caught = BigInt(`0x${/^SigCgt:\s*([0-9a-f]+)/m.exec(status ?? '')?.[1] ?? '0'}`);
   const bit = 1n << BigInt(SIGNAL_NUMBERS[signal] - 1);
   if (status === null || !isSniway(pid)) fail(`process ${pid} is no sniway`);
-  if ((caught & bit) === 0n) fail(`process ${pid} takes no ${signal}: it starts only now, or is too old for that`);
+  if ((caught & bit) === 0n)
+    fail(`process ${pid} takes no ${signal}: it starts only now, or is too old for that`);
 }
 
 /** The script that Node runs is `.../bin/sniway` or `.../cli/main.js`. */

@@ -5,10 +5,17 @@
 import type { BoundAddress, ConnectionCounts, ConnectionOpened } from '../../events.ts';
 import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
-import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
+import type {
+  CreateEngine,
+  Engine,
+  EngineHost,
+  EngineSettings,
+  ListenTarget,
+  ListeningSocket,
+} from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
 import { LagProbe } from './lag-probe.ts';
-import { closeListenSockets, defersAccept, openListenSockets } from './listen-sockets.ts';
+import { closeListenSockets, defersAccept, openListenSockets, socketsOf } from './listen-sockets.ts';
 import type { ListenSockets } from './listen-sockets.ts';
 import type { FromWorker } from './messages.ts';
 import { unpackRecords } from './records.ts';
@@ -56,6 +63,7 @@ export class LinuxEngine implements Engine {
   /** The addresses of configured names, for workers that are started later. */
   readonly #published = new Map<string, PublishedAddresses>();
   #stopping: Promise<void> | null = null;
+  #keepsFiles = false;
   readonly #lags = new LagProbe();
   /** Who waits for what of a worker, by its index. */
   readonly #awaitStopped = new Map<number, () => void>();
@@ -126,6 +134,14 @@ export class LinuxEngine implements Engine {
     return this.#stopping;
   }
 
+  listening(): readonly ListeningSocket[] {
+    return this.#listeners.flatMap(({ target, address, fds }) => fds.map(fd => ({ target, address, fd })));
+  }
+
+  keepSocketFiles(): void {
+    this.#keepsFiles = true;
+  }
+
   async terminate(endReason: 'drained' | 'killed'): Promise<void> {
     for (const { handle } of this.#slots) handle?.tell({ kind: 'terminate', endReason });
     await this.idle();
@@ -190,7 +206,10 @@ export class LinuxEngine implements Engine {
     const slot = this.#slots[index]!;
     const { helloTimeoutMs, pending, dialTimeoutMs, instance, tcp, spin, plain, shared, workers } =
       this.#settings;
-    const listeners = this.#listeners.map(({ fds, address }) => ({ fd: fds[index]!, text: address.text }));
+    const listeners = this.#listeners.map(({ fds, address }) => ({
+      fds: socketsOf(fds, { worker: index, workers }),
+      text: address.text,
+    }));
     const hello = { timeoutMs: helloTimeoutMs, pace: pending.pace };
     const settings = { hello, dialTimeoutMs, instance, tcp, spin };
     const start = {
@@ -299,7 +318,9 @@ export class LinuxEngine implements Engine {
   }
 
   #closeListeners(): void {
-    for (const listener of this.#listeners) closeListenSockets(this.#sockets, listener);
+    for (const listener of this.#listeners) {
+      closeListenSockets(this.#sockets, this.#keepsFiles ? { ...listener, path: null } : listener);
+    }
     this.#listeners = [];
   }
 

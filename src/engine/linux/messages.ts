@@ -7,9 +7,9 @@ import type { Verdict } from '../../verdict.ts';
 import type { MessagePort } from 'node:worker_threads';
 import type { WorkerSettings } from './worker-context.ts';
 
-/** A listening socket of the main thread's that a worker accepts on. */
+/** The listening sockets of the main thread's that a worker accepts on, of one listener. */
 export interface WorkerListener {
-  readonly fd: number;
+  readonly fds: readonly number[];
   readonly text: string;
 }
 

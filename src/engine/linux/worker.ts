@@ -86,9 +86,9 @@ class LinuxWorker implements WorkerHost, EventOwner {
     sockets.keepReserve(SPARE_DESCRIPTORS);
     reactor.watch(this.#start.wakeFd, EPOLLIN, this, 0);
     this.#acceptors = this.#start.listeners.map(
-      ({ fd, text }, listener) =>
+      ({ fds, text }, listener) =>
         new Acceptor(this.#context, {
-          fd,
+          fds,
           text,
           accept: (socket, peer) => this.#accept(socket, peer, listener),
           refused: (peer, errno) => this.#refused(peer, listener, errno),

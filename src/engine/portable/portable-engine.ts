@@ -4,16 +4,24 @@
  * Where it differs: Node does not watch a socket that is paused or that has sent its end of file. A peer that dies
  * in such a state is found when something is written to it or when its keepalive probes fail, not at once.
  */
-import type { Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { END_REASONS } from '../../events.ts';
 import type { BoundAddress, ConnectionCounts, EndReason } from '../../events.ts';
-import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
+import type {
+  CreateEngine,
+  Engine,
+  EngineHost,
+  EngineSettings,
+  ListenTarget,
+  ListeningSocket,
+} from '../engine.ts';
 import { PendingHellos } from '../pending-hellos.ts';
 import { createProxyGates } from '../proxy-in.ts';
 import type { ProxyGate } from '../proxy-in.ts';
 import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { PortableConnection } from './connection.ts';
-import { openListener } from './listener.ts';
+import { closeListener, listeningSockets, openListener } from './listener.ts';
+import type { Listener } from './listener.ts';
 import { unmapAddress } from './sockets.ts';
 
 export const createPortableEngine: CreateEngine = (host, settings) => new PortableEngine(host, settings);
@@ -23,7 +31,8 @@ class PortableEngine implements Engine {
   readonly #host: EngineHost;
   readonly #settings: EngineSettings;
   readonly #connections = new Set<PortableConnection>();
-  #servers: Server[] = [];
+  #listeners: Listener[] = [];
+  #keepsFiles = false;
   #waiters: (() => void)[] = [];
   readonly #pending: PendingHellos;
   readonly #gates: readonly (ProxyGate | null)[];
@@ -55,16 +64,14 @@ class PortableEngine implements Engine {
     try {
       for (const [index, target] of targets.entries()) {
         const listener = await openListener(target, {
-          tcp: this.#settings.tcp,
+          ...this.#settings,
           accept: (socket, address) => this.#accept(socket, address, index),
         });
-        this.#servers.push(listener.server);
-        listener.server.on('error', error =>
-          this.#host.notice({
-            level: 'warn',
-            message: `accept on ${listener.address.text}: ${error.message}`,
-          }),
-        );
+        this.#listeners.push(listener);
+        const message = (error: Error): string => `accept on ${listener.address.text}: ${error.message}`;
+        for (const server of listener.servers) {
+          server.on('error', error => this.#host.notice({ level: 'warn', message: message(error) }));
+        }
         bound.push(listener.address);
       }
     } catch (error) {
@@ -74,11 +81,18 @@ class PortableEngine implements Engine {
     return bound;
   }
 
+  listening(): readonly ListeningSocket[] {
+    return this.#listeners.flatMap(listeningSockets);
+  }
+
+  keepSocketFiles(): void {
+    this.#keepsFiles = true;
+  }
+
   async stopListening(): Promise<void> {
-    const servers = this.#servers;
-    this.#servers = [];
-    // Server.close() answers only when its connections have ended too; the listening socket itself closes at once.
-    for (const server of servers) server.close();
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) closeListener(listener, this.#keepsFiles);
     await new Promise(resolve => setImmediate(resolve));
   }
 
