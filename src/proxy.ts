@@ -10,7 +10,8 @@ import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
 import { admit, decide, decideRefusal, settle } from './decide.ts';
 import type { Decider, NameQuestion, SettleContext } from './decide.ts';
-import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
+import type { Engine, EngineHost, ListeningSocket, RecordInterest } from './engine/engine.ts';
+import type { InheritedSockets } from './engine/inherited-sockets.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
 import { ConfigError, SniwayError, describeProblem } from './errors.ts';
@@ -22,6 +23,7 @@ import type {
   ConnectionEnded,
   ConnectionOpened,
   Notice,
+  OpenConnection,
   ProxyStats,
 } from './events.ts';
 import { DURATION_MS_MAX } from './limits.ts';
@@ -109,15 +111,28 @@ const NO_ADMIN: ConfigProblem = {
   severity: 'warning',
 };
 
-/** Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. */
-export function createCheckedProxy(config: CheckedConfig): SniProxy {
-  return new ComposedProxy(config, []);
+/** What the command needs beyond what embedders see. */
+export interface CommandProxy extends SniProxy {
+  /** The listening sockets, for another process to take over. */
+  listening(): readonly ListeningSocket[];
+  /** Another process has them: the files of Unix-domain sockets stay when this one closes. */
+  keepSocketFiles(): void;
+  /** The connections that have been open longest, up to `most`. */
+  oldest(most: number): Promise<readonly OpenConnection[]>;
+}
+
+/**
+ * Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. Listeners take
+ * theirs of the `inherited` sockets.
+ */
+export function createCheckedProxy(config: CheckedConfig, inherited?: InheritedSockets): CommandProxy {
+  return new ComposedProxy(config, [], inherited);
 }
 
 /** Enough that no two runs of any proxy ever draw the same. */
 const INSTANCE_BYTES = 8;
 
-class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, EngineHost {
+class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, EngineHost {
   readonly pending: PendingCounts;
   readonly #config: CheckedConfig;
   readonly #warnings: readonly ConfigProblem[];
@@ -131,7 +146,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   #state: 'new' | 'started' | 'closing' = 'new';
   #interest: RecordInterest = { opened: false, ended: false };
 
-  constructor(config: CheckedConfig, warnings: readonly ConfigProblem[]) {
+  constructor(config: CheckedConfig, warnings: readonly ConfigProblem[], inherited?: InheritedSockets) {
     super({ captureRejections: true });
     this.#config = config;
     this.#warnings = warnings;
@@ -165,6 +180,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     };
     this.#engine = this.#selected.create(this, {
       ...config,
+      ...(inherited === undefined ? {} : { inherited }),
       plain: config,
       shared,
       instance: randomBytes(INSTANCE_BYTES).toString('hex'),
@@ -201,6 +217,18 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   get engine(): { readonly name: 'portable' | 'linux'; readonly why: string } {
     return { name: this.#selected.name, why: this.#selected.why };
+  }
+
+  listening(): readonly ListeningSocket[] {
+    return this.#engine.listening();
+  }
+
+  keepSocketFiles(): void {
+    this.#engine.keepSocketFiles();
+  }
+
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    return this.#engine.oldest(most);
   }
 
   async start(): Promise<readonly BoundAddress[]> {

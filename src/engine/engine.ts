@@ -2,7 +2,14 @@
  * The contract between an engine, which moves bytes, and the one path that decides. An engine knows sockets and
  * hellos; it does not know routes, pools or configuration.
  */
-import type { BoundAddress, ConnectionCounts, ConnectionEnded, ConnectionOpened, Notice } from '../events.ts';
+import type {
+  BoundAddress,
+  ConnectionCounts,
+  ConnectionEnded,
+  ConnectionOpened,
+  Notice,
+  OpenConnection,
+} from '../events.ts';
 import type { NameQuestion } from '../decide.ts';
 import type { PublishedAddresses, SharedMemory } from '../live.ts';
 import type { PendingLimits, PlainConfig } from '../snapshot.ts';
@@ -122,6 +129,8 @@ export interface Engine {
    * second. Empty for an engine without such threads.
    */
   measureLag(): Promise<readonly number[]>;
+  /** The open connections that were accepted first, oldest first, up to `most`; resolves within a second. */
+  oldest(most: number): Promise<readonly OpenConnection[]>;
   /** Opens all listeners, or none: rejects with a SniwayError `ERR_LISTEN` naming the one that failed. */
   listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]>;
   /** The listening sockets that are open, for another process to take over. */

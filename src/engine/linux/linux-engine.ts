@@ -2,7 +2,7 @@
  * The fast engine: an epoll reactor on each of several worker threads. This is its main-thread part, the control plane;
  * workers never wait for it but for what they ask.
  */
-import type { BoundAddress, ConnectionCounts, ConnectionOpened } from '../../events.ts';
+import type { BoundAddress, ConnectionCounts, ConnectionOpened, OpenConnection } from '../../events.ts';
 import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
 import type {
@@ -18,7 +18,8 @@ import { LagProbe } from './lag-probe.ts';
 import { closeListenSockets, defersAccept, openListenSockets, socketsOf } from './listen-sockets.ts';
 import type { ListenSockets } from './listen-sockets.ts';
 import type { FromWorker } from './messages.ts';
-import { unpackRecords } from './records.ts';
+import { OldestQuestion } from './oldest.ts';
+import { lostRecord, unpackRecords } from './records.ts';
 import { DescriptorOwners, WorkerCounters, sumCounts } from './shared-state.ts';
 import { Sockets } from './sockets.ts';
 import { EFD_CLOEXEC, EFD_NONBLOCK } from './syscalls/constants.ts';
@@ -65,6 +66,7 @@ export class LinuxEngine implements Engine {
   #stopping: Promise<void> | null = null;
   #keepsFiles = false;
   readonly #lags = new LagProbe();
+  readonly #oldest = new OldestQuestion();
   /** Who waits for what of a worker, by its index. */
   readonly #awaitStopped = new Map<number, () => void>();
   readonly #awaitIdle = new Map<number, (() => void)[]>();
@@ -94,6 +96,11 @@ export class LinuxEngine implements Engine {
         : this.#lags.measure(index, sentAtMs => handle.tell({ kind: 'probe', sentAtMs })),
     );
     return await Promise.all(measured);
+  }
+
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    const tell = ({ handle }: Slot) => handle && (() => handle.tell({ kind: 'list-oldest', most }));
+    return this.#oldest.ask(this.#slots.map(tell), most);
   }
 
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
@@ -260,6 +267,9 @@ export class LinuxEngine implements Engine {
       case 'open':
         this.#forgetUnreported(slot, message.ids);
         return;
+      case 'oldest':
+        this.#oldest.answered(index, message.connections);
+        return;
       case 'lag':
         this.#lags.answered(index, message.ms);
         return;
@@ -358,27 +368,7 @@ export class LinuxEngine implements Engine {
 
   /** Every connection that was announced as opened is announced as ended, with what is known of it. */
   #announceLost(slot: Slot): void {
-    for (const connection of slot.opened.values()) {
-      this.#host.ended({
-        ...connection,
-        peer: null,
-        startedAtMs: Date.now(),
-        serverName: null,
-        rawName: null,
-        alpnProtocols: [],
-        route: null,
-        backend: null,
-        attempts: 0,
-        helloMs: null,
-        resolveMs: null,
-        dialMs: null,
-        totalMs: 0,
-        bytesFromClient: 0,
-        bytesFromBackend: 0,
-        endReason: 'internal-error',
-        detail: 'worker died',
-      });
-    }
+    for (const connection of slot.opened.values()) this.#host.ended(lostRecord(connection));
     slot.opened.clear();
   }
 

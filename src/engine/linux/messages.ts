@@ -1,6 +1,6 @@
 /** What the main thread and its workers say to each other. Whoever is asleep is woken by an eventfd or by its port. */
 import type { NameQuestion } from '../../decide.ts';
-import type { Notice } from '../../events.ts';
+import type { Notice, OpenConnection } from '../../events.ts';
 import type { PlainConfig } from '../../snapshot.ts';
 import type { PublishedAddresses, SharedMemory } from '../../live.ts';
 import type { Verdict } from '../../verdict.ts';
@@ -40,6 +40,8 @@ export type ToWorker =
   | { readonly kind: 'end-backend'; readonly backend: number }
   /** Asks for `open`, after all records so far. */
   | { readonly kind: 'list-open' }
+  /** Asks for `oldest`. */
+  | { readonly kind: 'list-oldest'; readonly most: number }
   /** Asks for `lag` at once. */
   | { readonly kind: 'probe'; readonly sentAtMs: number }
   /** Asks for `idle` as soon as no connection is open. */
@@ -56,6 +58,8 @@ export type FromWorker =
   | { readonly kind: 'stopped' }
   /** Identifiers of the connections that are open. */
   | { readonly kind: 'open'; readonly ids: readonly number[] }
+  /** The connections that have been open longest. */
+  | { readonly kind: 'oldest'; readonly connections: readonly OpenConnection[] }
   /** How old the `probe` was. */
   | { readonly kind: 'lag'; readonly ms: number }
   | { readonly kind: 'idle' };

@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import { END_REASONS } from '../../events.ts';
-import type { BoundAddress, ConnectionCounts, EndReason } from '../../events.ts';
+import type { BoundAddress, ConnectionCounts, EndReason, OpenConnection } from '../../events.ts';
 import type {
   CreateEngine,
   Engine,
@@ -57,6 +57,16 @@ class PortableEngine implements Engine {
 
   measureLag(): Promise<readonly number[]> {
     return Promise.resolve([]);
+  }
+
+  /** Connections stand in the order they were accepted in. */
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    const described: OpenConnection[] = [];
+    for (const connection of this.#connections) {
+      if (described.length === most) break;
+      described.push(connection.describe());
+    }
+    return Promise.resolve(described);
   }
 
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
