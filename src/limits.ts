@@ -293,6 +293,8 @@ export const INHERITED_SOCKETS_MAX = 16_384;
 export const HANDOVER_TEXT_BYTES_MAX = 64 * 1024;
 /** Milliseconds between two reports of what holds a draining process open. */
 export const DRAIN_REPORT_MS = 10_000;
+/** Milliseconds before the end of the drain time when the last report is made. */
+export const DRAIN_LAST_WORD_MS = 500;
 /** Connections named in such a report, the oldest first. */
 export const DRAIN_REPORT_CONNECTIONS = 3;
 /** Milliseconds that the service manager may take to take a message. */

@@ -2,13 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SniwayError } from '../errors.ts';
 import type { ListenTarget } from './engine.ts';
-import { InheritedSockets, parseSocketName, socketName } from './inherited-sockets.ts';
+import { describeTarget } from './listen-error.ts';
+import { InheritedSockets, decodeSocketName, encodeSocketName } from './inherited-sockets.ts';
 import { socketsOf } from './linux/listen-sockets.ts';
 
 const tcp = (port: number, address = '127.0.0.1'): ListenTarget => ({ kind: 'tcp', address, port });
-const handed = (fd: number, target: ListenTarget, address: string) => ({
+const handed = (fd: number, target: ListenTarget, address: string, manager: string | null = null) => ({
   fd,
-  name: socketName(target, address),
+  ...decodeSocketName(encodeSocketName({ target, address, manager })),
+});
+const given = (fd: number, name: string, address: string | null) => ({
+  fd,
+  ...decodeSocketName(name),
   address,
 });
 
@@ -19,12 +24,14 @@ test('a name of a socket that is handed over holds its listener and its address,
     [{ kind: 'unix', path: '/run/a=b:c%.sock' }, 'unix:/run/a=b:c%.sock'],
     [{ kind: 'fd', fd: 3 }, '[::1]:443'],
   ] as const) {
-    const name = socketName(target, address);
-    assert.match(name, /^[^:\s]+$/);
-    assert.equal(parseSocketName(name)?.address, address);
+    for (const manager of [null, 'https']) {
+      const name = encodeSocketName({ target, address, manager });
+      assert.match(name, /^[^:\s]+$/);
+      assert.deepEqual(decodeSocketName(name), { target: describeTarget(target), address, manager });
+    }
   }
-  for (const name of ['https', 'sniway.socket', 'a=b=c', '=x', 'a=%E0%A4%A'])
-    assert.equal(parseSocketName(name), null, name);
+  for (const name of ['https', 'sniway.socket', 'a=b=c=d', '=x', 'a=%E0%A4%A'])
+    assert.deepEqual(decodeSocketName(name), { target: null, address: null, manager: name });
 });
 
 test('a listener takes all sockets that were opened for it, once', () => {
@@ -64,9 +71,9 @@ test('a listener that now names the port it was given keeps its sockets', () => 
 
 test("a service manager's sockets are taken by address, by number and by name, and stay its own", () => {
   const sockets = [
-    { fd: 3, name: 'https', address: '[::]:443' },
-    { fd: 4, name: 'https', address: 'unix:/run/sniway.sock' },
-    { fd: 5, name: 'other', address: null },
+    given(3, 'https', '[::]:443'),
+    given(4, 'https', 'unix:/run/sniway.sock'),
+    given(5, 'other', null),
   ];
   const byAddress = new InheritedSockets(sockets);
   assert.deepEqual(byAddress.claim(tcp(443, '::')), { fds: [3], isOurs: false });
@@ -74,6 +81,16 @@ test("a service manager's sockets are taken by address, by number and by name, a
   assert.deepEqual(byAddress.claim({ kind: 'fd', fd: 5 }), { fds: [5], isOurs: false });
   assert.deepEqual(byAddress.unclaimed, []);
   assert.deepEqual(new InheritedSockets(sockets).claim({ kind: 'fd', fd: 'other' })?.fds, [5]);
+});
+
+test("a service manager's sockets stay its own, and have their names, when they are handed on", () => {
+  const sockets = [
+    handed(3, { kind: 'fd', fd: 4 }, '[::]:443', 'https'),
+    handed(4, tcp(80), '127.0.0.1:80', 'web'),
+  ];
+  for (const target of [{ kind: 'fd', fd: 4 }, { kind: 'fd', fd: 'https' }, tcp(443, '::')] as const)
+    assert.deepEqual(new InheritedSockets(sockets, true).claim(target), { fds: [3], isOurs: false });
+  assert.deepEqual(new InheritedSockets(sockets, true).claim(tcp(80))?.fds, [4]);
 });
 
 test('fd:N is whatever has this number, but not after a handover', () => {

@@ -7,10 +7,12 @@ import { describeTarget, listenError } from './listen-error.ts';
 
 export interface InheritedSocket {
   readonly fd: number;
-  /** As it was handed over; a service manager's own word, or made by {@link socketName}. */
-  readonly name: string;
+  /** The listener that a process before this one opened it for, or took it for (`127.0.0.1:0`, `fd:3`); null if none did. */
+  readonly target: string | null;
   /** What it is bound to (`127.0.0.1:8443`, `unix:/path`), or null where that cannot be known. */
   readonly address: string | null;
+  /** The name that a service manager has given it; null for one that Sniway has opened. */
+  readonly manager: string | null;
 }
 
 /** What an engine takes over for one listener. */
@@ -24,21 +26,30 @@ export interface ClaimedSockets {
   readonly isOurs: boolean;
 }
 
-/** What a listening socket is called when another process takes it over: the listener and where that is bound. */
-export function socketName(target: ListenTarget, address: string): string {
+/**
+ * What a listening socket is called when another process takes it over: its listener, where that is bound and, if it is a
+ * service manager's, what that calls it.
+ */
+export function encodeSocketName(socket: {
+  readonly target: ListenTarget;
+  readonly address: string;
+  readonly manager: string | null;
+}): string {
+  const parts = [describeTarget(socket.target), socket.address];
   // Colons part the names in LISTEN_FDNAMES.
-  return `${encodeURIComponent(describeTarget(target))}=${encodeURIComponent(address)}`;
+  return [...parts, ...(socket.manager === null ? [] : [socket.manager])].map(encodeURIComponent).join('=');
 }
 
-/** What {@link socketName} has made, or null for any other name. */
-export function parseSocketName(name: string): { readonly target: string; readonly address: string } | null {
+/** Reads what {@link encodeSocketName} has made; any other name is a service manager's. */
+export function decodeSocketName(name: string): Omit<InheritedSocket, 'fd'> {
+  const manager = { target: null, address: null, manager: name };
   const parts = name.split('=');
-  if (parts.length !== 2) return null;
+  if (parts.length < 2 || parts.length > 3) return manager;
   try {
-    const [target = '', address = ''] = parts.map(decodeURIComponent);
-    return target === '' || address === '' ? null : { target, address };
+    const [target = '', address = '', given = null] = parts.map(decodeURIComponent);
+    return target === '' || address === '' ? manager : { target, address, manager: given };
   } catch {
-    return null;
+    return manager;
   }
 }
 
@@ -63,9 +74,9 @@ export class InheritedSockets {
     for (const socket of this.#sockets) this.#taken.add(socket);
   }
 
-  /** The name a socket was handed over by, to be kept if it is handed on; null for one that was opened here. */
-  nameOf(fd: number): string | null {
-    return this.#sockets.find(socket => socket.fd === fd)?.name ?? null;
+  /** What is known of a socket that was inherited; null for any other. */
+  of(fd: number): InheritedSocket | null {
+    return this.#sockets.find(socket => socket.fd === fd) ?? null;
   }
 
   /**
@@ -88,18 +99,18 @@ export class InheritedSockets {
 
   #find(wanted: string): readonly InheritedSocket[] {
     const free = this.unclaimed;
-    const named = free.filter(socket => isFor(socket, wanted));
+    const named = free.filter(socket => this.#isFor(socket, wanted));
     // Two listeners on 127.0.0.1:0 have different ports, and the same name.
     const one = named.filter(({ address }) => address === named[0]?.address);
     return one.length > 0 ? one : free.filter(({ address }) => address === wanted);
   }
+
+  #isFor({ fd, target, manager }: InheritedSocket, wanted: string): boolean {
+    if (target === wanted) return true;
+    return manager !== null && (wanted === `fd:${manager}` || (!this.#isHandover && wanted === `fd:${fd}`));
+  }
 }
 
-function isFor(socket: InheritedSocket, wanted: string): boolean {
-  if (parseSocketName(socket.name)?.target === wanted) return true;
-  return !isOurs(socket) && (wanted === `fd:${socket.name}` || wanted === `fd:${socket.fd}`);
-}
-
-function isOurs({ name }: InheritedSocket): boolean {
-  return parseSocketName(name) !== null;
+function isOurs({ manager }: InheritedSocket): boolean {
+  return manager === null;
 }

@@ -138,14 +138,18 @@ class Opener {
   }
 
   opened(): ListenSockets {
+    const target = this.#target;
     const bound = this.#sockets.localAddress(this.#fds[0]!);
-    const text = formatEndpoint(bound);
-    const path = this.#target.kind === 'unix' && this.#ownsFile ? this.#target.path : null;
-    const address: BoundAddress =
-      bound.kind === 'unix'
-        ? { kind: 'unix', address: bound.path, port: 0, text }
-        : { kind: 'tcp', address: bound.address, port: bound.port, text };
-    return { target: this.#target, address, path, fds: this.#fds };
+    if (bound.kind === 'tcp') {
+      const { address, port } = bound;
+      const text = formatEndpoint(bound);
+      return { target, address: { kind: 'tcp', address, port, text }, path: null, fds: this.#fds };
+    }
+    // The portable engine binds another name, which it then renames.
+    const path = target.kind === 'unix' ? target.path : bound.path;
+    const address: BoundAddress = { kind: 'unix', address: path, port: 0, text: `unix:${path}` };
+    const ownsFile = target.kind === 'unix' && this.#ownsFile;
+    return { target, address, path: ownsFile ? path : null, fds: this.#fds };
   }
 
   /**
