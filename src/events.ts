@@ -92,6 +92,19 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly detail: string | null;
 }
 
+/** A connection that is open. */
+export interface OpenConnection {
+  readonly id: number;
+  readonly client: ClientAddress;
+  readonly serverName: string | null;
+  /** The name of its route; null if it has none yet. */
+  readonly route: string | null;
+  /** Milliseconds since it was accepted. */
+  readonly ageMs: number;
+  readonly bytesFromClient: number;
+  readonly bytesFromBackend: number;
+}
+
 /** What has become of one backend of a route. */
 export interface BackendChange {
   /** The name of the route. */

@@ -8,7 +8,8 @@ import type { SniwayConfig } from './config/sniway-config.ts';
 import { admit, decide, decideRefusal, settle } from './decide.ts';
 import type { NameQuestion } from './decide.ts';
 import { DepartedRoutes } from './departed-routes.ts';
-import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
+import type { Engine, EngineHost, ListeningSocket, RecordInterest } from './engine/engine.ts';
+import type { InheritedSockets } from './engine/inherited-sockets.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
 import { ConfigError, SniwayError, describeProblem } from './errors.ts';
@@ -19,6 +20,7 @@ import type {
   ConnectionEnded,
   ConnectionOpened,
   Notice,
+  OpenConnection,
   ProxyStats,
 } from './events.ts';
 import { InForce } from './in-force.ts';
@@ -50,21 +52,30 @@ const NO_ADMIN: ConfigProblem = {
   severity: 'warning',
 };
 
-/** Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. */
-export function createCheckedProxy(config: CheckedConfig): CheckedProxy {
-  return new ComposedProxy(config, []);
-}
-
-/** A proxy whose configurations are checked, and their warnings told, by whoever runs it. */
-export interface CheckedProxy extends SniProxy {
+/** What the command needs beyond what embedders see: its configurations are checked, and their warnings told, already. */
+export interface CommandProxy extends SniProxy {
   /** As `reload`. */
   reloadChecked(config: CheckedConfig): Promise<ReloadResult>;
+  /** The listening sockets, for another process to take over. */
+  listening(): readonly ListeningSocket[];
+  /** Another process has them: the files of Unix-domain sockets stay when this one closes. */
+  keepSocketFiles(): void;
+  /** The connections that have been open longest, up to `most`. */
+  oldest(most: number): Promise<readonly OpenConnection[]>;
+}
+
+/**
+ * Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. Listeners take
+ * theirs of the `inherited` sockets.
+ */
+export function createCheckedProxy(config: CheckedConfig, inherited?: InheritedSockets): CommandProxy {
+  return new ComposedProxy(config, [], inherited);
 }
 
 /** Enough that no two runs of any proxy ever draw the same. */
 const INSTANCE_BYTES = 8;
 
-class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, EngineHost {
+class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, EngineHost {
   readonly #warnings: readonly ConfigProblem[];
   readonly #numbering: Numbering;
   readonly #live: Live;
@@ -79,7 +90,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
   #state: 'new' | 'started' | 'closing' = 'new';
   #interest: RecordInterest = { opened: false, ended: false };
 
-  constructor(config: CheckedConfig, warnings: readonly ConfigProblem[]) {
+  constructor(config: CheckedConfig, warnings: readonly ConfigProblem[], inherited?: InheritedSockets) {
     super({ captureRejections: true });
     this.#warnings = warnings;
     this.#numbering = new Numbering(config);
@@ -100,6 +111,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
     );
     this.#engine = this.#selected.create(this, {
       ...config,
+      ...(inherited === undefined ? {} : { inherited }),
       plain: config,
       shared,
       instance: randomBytes(INSTANCE_BYTES).toString('hex'),
@@ -137,6 +149,18 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
 
   get engine(): { readonly name: 'portable' | 'linux'; readonly why: string } {
     return { name: this.#selected.name, why: this.#selected.why };
+  }
+
+  listening(): readonly ListeningSocket[] {
+    return this.#engine.listening();
+  }
+
+  keepSocketFiles(): void {
+    this.#engine.keepSocketFiles();
+  }
+
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    return this.#engine.oldest(most);
   }
 
   async start(): Promise<readonly BoundAddress[]> {

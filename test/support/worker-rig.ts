@@ -99,7 +99,7 @@ export class WorkerRig {
   run(peers: Peers): void {
     const { reactor } = this.context;
     const acceptor = new Acceptor(this.context, {
-      fd: this.front.fd,
+      fds: [this.front.fd],
       text: 'rig',
       accept: (fd, peer) => this.#accept(fd, peer),
       refused: () => undefined,

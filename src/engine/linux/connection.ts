@@ -63,7 +63,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
   /** The backend that was taken and not given back yet; -1 for none. */
   #taken = -1;
   #spans: RelaySpans | null = null;
-  #relay: Relay | null = null;
+  relay: Relay | null = null;
 
   constructor(context: WorkerContext, accepted: AcceptedSocket) {
     super(context, accepted);
@@ -102,14 +102,14 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
 
   /** Ends the connection at once, whatever its stage. */
   terminate(endReason: EndReason): void {
-    if (this.#relay !== null) return this.#relay.terminate(endReason);
+    if (this.relay !== null) return this.relay.terminate(endReason);
     this.#settle(endReason, null);
     this.#close(true);
   }
 
   /** Ends the relay to this backend, if that is where it goes. */
   endBackend(backend: number): void {
-    if (this.#taken === backend) this.#relay?.terminate('backend-gone');
+    if (this.#taken === backend) this.relay?.terminate('backend-gone');
   }
 
   onFault(error: unknown): void {
@@ -311,7 +311,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
     const client = this.clientSocket;
     const relay = new Relay(this.context, { client, backend }, this);
     this.handOver();
-    this.#relay = relay;
+    this.relay = relay;
     relay.up.bytes = this.bytesFromClient;
     relay.up.hangup = this.hangup;
     relay.up.urgent = this.urgent;
@@ -324,8 +324,8 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
   }
 
   relayEnded(endReason: EndReason, detail: string | null): void {
-    this.bytesFromClient = Math.max(0, this.#relay?.up.bytes ?? 0);
-    this.bytesFromBackend = this.#relay?.down.bytes ?? 0;
+    this.bytesFromClient = Math.max(0, this.relay?.up.bytes ?? 0);
+    this.bytesFromBackend = this.relay?.down.bytes ?? 0;
     this.#settle(endReason, detail);
     this.#stage = 'closed';
     this.#leaveBackend(relayOutcome(this.bytesFromBackend, endReason));

@@ -231,6 +231,29 @@ class Unpacker {
   }
 }
 
+/** The record of a connection that a dead worker has taken along: nothing more is known of it. */
+export function lostRecord(connection: ConnectionOpened): ConnectionEnded {
+  return {
+    ...connection,
+    peer: null,
+    startedAtMs: Date.now(),
+    serverName: null,
+    rawName: null,
+    alpnProtocols: [],
+    route: null,
+    backend: null,
+    attempts: 0,
+    helloMs: null,
+    resolveMs: null,
+    dialMs: null,
+    totalMs: 0,
+    bytesFromClient: 0,
+    bytesFromBackend: 0,
+    endReason: 'internal-error',
+    detail: 'worker died',
+  };
+}
+
 function textsOf(connection: LinuxConnection): readonly (string | null)[] {
   const { serverName, rawName, route, candidate, detail } = connection;
   return [
