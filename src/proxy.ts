@@ -129,12 +129,13 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   readonly #settleContext: SettleContext;
   #addresses: readonly BoundAddress[] = [];
   #state: 'new' | 'started' | 'closing' = 'new';
-  #interest: RecordInterest = { opened: false, ended: false };
+  #interest: RecordInterest;
 
   constructor(config: CheckedConfig, warnings: readonly ConfigProblem[]) {
     super({ captureRejections: true });
     this.#config = config;
     this.#warnings = warnings;
+    this.#interest = { opened: false, ended: false, fingerprints: config.fingerprints };
     const shared = createSharedMemory(config, config.workers);
     this.#decider = { snapshot: createSnapshot(config), live: openLive(config, shared, 0) };
     this.pending = new PendingCounts(this.#decider.live.limits, config.pending.perClient);
