@@ -34,6 +34,7 @@ export type {
   ConnectionCounts,
   ConnectionEnded,
   ConnectionOpened,
+  EchOffer,
   EndReason,
   LimitStats,
   NameStats,

@@ -88,11 +88,12 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   /** The reload under way, and those behind it. */
   #reloading: Promise<unknown> = Promise.resolve();
   #state: 'new' | 'started' | 'closing' = 'new';
-  #interest: RecordInterest = { opened: false, ended: false };
+  #interest: RecordInterest;
 
   constructor(config: CheckedConfig, warnings: readonly ConfigProblem[], inherited?: InheritedSockets) {
     super({ captureRejections: true });
     this.#warnings = warnings;
+    this.#interest = { opened: false, ended: false, fingerprints: config.fingerprints };
     this.#numbering = new Numbering(config);
     const shared = createSharedMemory(this.#numbering.room, config.workers);
     this.#live = openLive(config, shared, 0);
@@ -228,6 +229,8 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     for (const id of numbered.newBackends) ledger.forget(id);
     ledger.update(trackedBackends(next.config));
     this.#inForce = next;
+    this.#interest = { ...this.#interest, fingerprints: next.config.fingerprints };
+    this.#engine.interestChanged();
     const { resolver } = next.config;
     this.#keeper.update({ backends: listBackends(next.config), resolver, guard: next.guard });
     await prepared.apply();

@@ -31,6 +31,7 @@ const SAMPLE: SniwayConfig = {
   tcp: { keepaliveIdle: '90s', keepaliveProbes: 3 },
   workers: 3,
   spin: false,
+  fingerprints: true,
   admin: { listen: 9090 },
   engine: 'portable',
 };
@@ -108,6 +109,7 @@ const CHECKED: CheckedConfig = {
   tcp: { keepaliveIdleMs: 90_000, keepaliveIntervalMs: 10_000, keepaliveProbes: 3, userTimeoutMs: 0 },
   workers: 3,
   spin: false,
+  fingerprints: true,
   engine: 'portable',
   admin: { kind: 'tcp', address: '127.0.0.1', port: 9090 },
 };
@@ -170,6 +172,7 @@ test('checkConfig() fills in every default', () => {
     workers: availableParallelism(),
     spin: cpus().length > 1,
     engine: 'auto',
+    fingerprints: false,
     admin: null,
   });
 });

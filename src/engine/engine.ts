@@ -95,6 +95,8 @@ export interface TcpSettings {
 export interface RecordInterest {
   readonly opened: boolean;
   readonly ended: boolean;
+  /** Whether the record of the end is to have the client's JA3 and JA4, which take a moment to compute. */
+  readonly fingerprints: boolean;
 }
 
 /** The settings that may change while an engine runs. */

@@ -80,6 +80,7 @@ export class WorkerRig {
       ask: () => 0,
       forget: () => undefined,
       wantsRecords: true,
+      wantsFingerprints: false,
       ended: (connection, endReason) => void this.ended.push({ connection, endReason }),
       notice: (level, message) => void this.notices.push({ level, message }),
     };

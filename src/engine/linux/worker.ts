@@ -96,6 +96,10 @@ class LinuxWorker implements WorkerHost, EventOwner {
     return this.#counters.wantsEnded;
   }
 
+  get wantsFingerprints(): boolean {
+    return this.#counters.wantsFingerprints;
+  }
+
   decide(hello: ClientHello, client: Client): Verdict | NameQuestion {
     return decide(hello, client, this.#decider);
   }

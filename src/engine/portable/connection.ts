@@ -217,7 +217,7 @@ export class PortableConnection {
     }
     clearTimeout(this.#timer);
     this.#leavePending();
-    this.#log.noteHello(result.hello);
+    this.#log.noteHello(result.hello, this.#context.host.interest.fingerprints);
     this.#offered = result.hello.alpnProtocols;
     this.#stage = 'deciding';
     const verdict = this.#context.host.decide(result.hello, this.#client);
