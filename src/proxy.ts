@@ -8,8 +8,9 @@ import { literalEndpoint } from './backends/pool.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
-import { admit, decide, decideRefusal, settle } from './decide.ts';
-import type { Decider, NameQuestion, SettleContext } from './decide.ts';
+import { withoutFunctions } from './config/user-functions.ts';
+import { admit, decide, decideRefusal } from './decide.ts';
+import type { Decider, SettleContext } from './decide.ts';
 import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
@@ -24,10 +25,16 @@ import type {
   Notice,
   ProxyStats,
 } from './events.ts';
-import { DURATION_MS_MAX } from './limits.ts';
+import { describeProxy } from './library/describe-proxy.ts';
+import type { ProxySnapshot } from './library/describe-proxy.ts';
+import { Diagnostics } from './library/diagnostics.ts';
+import { settlesWithin } from './library/settles-within.ts';
+import { closeOnAbort } from './library/surface.ts';
+import type { DrainOptions, DrainResult, LibrarySurface, ProxyOptions } from './library/surface.ts';
 import { createSharedMemory, listBackends, openLive } from './live.ts';
 import { PendingCounts } from './limiting/pending-counts.ts';
 import { createSnapshot } from './snapshot.ts';
+import { UserCode } from './user-code/user-code.ts';
 import type { BackendOutcome, Client } from './verdict.ts';
 
 /**
@@ -59,7 +66,7 @@ export interface CloseResult {
 }
 
 /** A running (or startable) SNI proxy. */
-export interface SniProxy extends EventEmitter<ProxyEvents> {
+export interface SniProxy extends EventEmitter<ProxyEvents>, LibrarySurface {
   /** Addresses bound; empty before `start` and after `close`. */
   readonly addresses: readonly BoundAddress[];
   /** Connections that are open now. */
@@ -96,11 +103,13 @@ export interface SniProxy extends EventEmitter<ProxyEvents> {
  * @throws ConfigError with everything that is wrong with the configuration.
  * @throws SniwayError `ERR_ENGINE_UNAVAILABLE` if the configured engine cannot run here.
  */
-export function createProxy(config: SniwayConfig): SniProxy {
+export function createProxy(config: SniwayConfig, { signal }: ProxyOptions = {}): SniProxy {
   const inspected = inspectConfig(config);
   const checked = requireSound(inspected);
   const warnings = checked.admin === null ? inspected.problems : [...inspected.problems, NO_ADMIN];
-  return new ComposedProxy(checked, warnings);
+  const proxy = new ComposedProxy(checked, warnings);
+  closeOnAbort(proxy, signal);
+  return proxy;
 }
 
 const NO_ADMIN: ConfigProblem = {
@@ -127,6 +136,8 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   readonly #guard: AddressGuard;
   readonly #keeper: BackendKeeper;
   readonly #settleContext: SettleContext;
+  readonly #userCode: UserCode;
+  readonly #diagnostics: Diagnostics;
   #addresses: readonly BoundAddress[] = [];
   #state: 'new' | 'started' | 'closing' = 'new';
   #interest: RecordInterest = { opened: false, ended: false };
@@ -165,11 +176,16 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     };
     this.#engine = this.#selected.create(this, {
       ...config,
-      plain: config,
+      plain: withoutFunctions(config),
       shared,
       instance: randomBytes(INSTANCE_BYTES).toString('hex'),
     });
-    this.#followInterest();
+    this.#userCode = new UserCode(config.functions, {
+      notice: notice => this.notice(notice),
+      listenerText: listener => this.#addresses[listener]?.text ?? '',
+    });
+    this.#diagnostics = this.#followInterest();
+    this.#userCode.attach(this);
   }
 
   get addresses(): readonly BoundAddress[] {
@@ -220,7 +236,23 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
       throw new ConfigError(loops);
     }
     this.#keeper.start();
+    this.#diagnostics.open();
     return this.#addresses;
+  }
+
+  async drain({ timeoutMs = Infinity, signal }: DrainOptions = {}): Promise<DrainResult> {
+    this.#state = 'closing';
+    await this.#engine.stopListening();
+    await settlesWithin(this.#engine.idle(), timeoutMs, signal);
+    return { remaining: this.#engine.connectionCount };
+  }
+
+  snapshot(): ProxySnapshot {
+    return describeProxy(this.#config, { engine: this.#selected.name, addresses: this.#addresses });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   async close(options: CloseOptions = {}): Promise<CloseResult> {
@@ -233,6 +265,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     const terminated = drained ? 0 : this.#engine.connectionCount;
     await this.#engine.terminate('drained');
     this.#keeper.close();
+    this.#diagnostics.close();
     this.#addresses = [];
     return { terminated };
   }
@@ -242,6 +275,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     await this.#engine.stopListening();
     await this.#engine.terminate('killed');
     this.#keeper.close();
+    this.#diagnostics.close();
     this.#addresses = [];
   }
 
@@ -253,11 +287,12 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
 
   decide(...[hello, client]: Parameters<EngineHost['decide']>): ReturnType<EngineHost['decide']> {
     const decision = decide(hello, client, this.#decider);
-    return decision.kind === 'resolve' ? this.settle(decision) : decision;
+    const isVerdict = decision.kind === 'relay' || decision.kind === 'reject';
+    return isVerdict ? decision : this.settle(decision, client);
   }
 
-  settle(question: NameQuestion): ReturnType<EngineHost['settle']> {
-    return settle(question, this.#settleContext);
+  settle(...[question, asker]: Parameters<EngineHost['settle']>): ReturnType<EngineHost['settle']> {
+    return this.#userCode.settle(question, asker, this.#settleContext);
   }
 
   refuse(refusal: Parameters<EngineHost['refuse']>[0]): ReturnType<EngineHost['refuse']> {
@@ -299,6 +334,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   }
 
   notice(notice: Notice): void {
+    this.#diagnostics.publish('notice', notice);
     try {
       this.emit('notice', notice);
     } catch (error) {
@@ -316,18 +352,21 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   }
 
   /** Engines spare themselves the records that nobody listens for. */
-  #followInterest(): void {
+  #followInterest(): Diagnostics {
     const note = (event: string | symbol, wanted: boolean): void => {
       if (event !== 'opened' && event !== 'ended') return;
-      this.#interest = { ...this.#interest, [event]: wanted };
+      this.#interest = { ...this.#interest, [event]: wanted || diagnostics.wants(event) };
       this.#engine.interestChanged();
     };
     const events = this as EventEmitter;
+    const diagnostics = new Diagnostics(this, event => note(event, events.listenerCount(event) > 0));
     events.on('newListener', (event: string | symbol) => note(event, true));
     events.on('removeListener', (event: string | symbol) => note(event, events.listenerCount(event) > 0));
+    return diagnostics;
   }
 
   #announce<Event extends keyof ProxyEvents>(event: Event, told: ProxyEvents[Event][0]): void {
+    this.#diagnostics.publish(event, told);
     try {
       (this as EventEmitter).emit(event, told);
     } catch (error) {
@@ -353,19 +392,5 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
         return reason === null ? [] : [{ path: ['routes'], message, severity: 'error' as const }];
       }),
     );
-  }
-}
-
-async function settlesWithin(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
-  // A longer timer would fire at once.
-  if (timeoutMs > DURATION_MS_MAX) return await promise.then(() => true);
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<boolean>(resolve => {
-    timer = setTimeout(() => resolve(false), timeoutMs);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), deadline]);
-  } finally {
-    clearTimeout(timer);
   }
 }

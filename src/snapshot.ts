@@ -13,11 +13,14 @@ import type { LimitScope, PlainLimits } from './limiting/limiter.ts';
 import { FIRST_SCOPE_SLOT, PROXY_SLOT } from './limiting/limiter.ts';
 import { createRouteTable } from './routing/route-table.ts';
 import type { RouteTable } from './routing/route-table.ts';
-import type { Answer, Endpoint, RelayOptions, RelaySpans, RelayVerdict } from './verdict.ts';
+import type { Answer, Endpoint, ProxyOut, RelayOptions, RelaySpans, RelayVerdict } from './verdict.ts';
 
 /** What one route does with the connections it matches. */
 export type RouteAction =
-  { readonly kind: 'relay'; readonly pool: PlainPool } | { readonly kind: 'reject'; readonly answer: Answer };
+  | { readonly kind: 'relay'; readonly pool: PlainPool }
+  | { readonly kind: 'reject'; readonly answer: Answer }
+  /** A function of the user's decides, which the main thread knows by the route's name; its backends get this header. */
+  | { readonly kind: 'function'; readonly proxy: ProxyOut | null };
 
 export interface PlainRoute {
   /** Shown in logs and labels: the `name` given, else its first pattern. Unique. */
@@ -90,6 +93,8 @@ export interface PlainConfig {
   /** What all connections together may take; null if nothing is limited. */
   readonly limits: PlainLimits | null;
   readonly pending: PendingLimits;
+  /** Whether hooks on the main thread have a say in each decision. */
+  readonly asksHooks: boolean;
   /** Networks in CIDR form that the guard lets through although it refuses them by default. */
   readonly allowNets: readonly string[];
   /** Networks in CIDR form that the guard refuses in any case. */
@@ -124,6 +129,7 @@ export interface Snapshot {
   /** Limits of the whole proxy. */
   readonly scope: LimitScope | null;
   readonly pending: PendingLimits;
+  readonly asksHooks: boolean;
 }
 
 /**
@@ -145,6 +151,7 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
     })),
     scope: scopes.proxy,
     pending: plain.pending,
+    asksHooks: plain.asksHooks,
   };
 }
 
@@ -166,7 +173,7 @@ function createRoute(plain: PlainRoute, scope: LimitScope | null): SnapshotRoute
   const { name, action, clients, spans } = plain;
   const rules = clients === null ? null : createAccessRules(clients);
   const common = { name, action, rules, scope };
-  if (action.kind === 'reject') {
+  if (action.kind !== 'relay') {
     return { ...common, verdict: null, pool: null, options: { retry: false, ...spans } };
   }
   const { backends, retry } = action.pool;

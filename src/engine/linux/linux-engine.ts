@@ -7,6 +7,7 @@ import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
 import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
+import { Askers } from './askers.ts';
 import { LagProbe } from './lag-probe.ts';
 import { closeListenSockets, defersAccept, openListenSockets } from './listen-sockets.ts';
 import type { ListenSockets } from './listen-sockets.ts';
@@ -35,6 +36,7 @@ interface Slot {
   readonly counters: WorkerCounters;
   readonly wakeFd: number;
   handle: WorkerHandle | null;
+  askers: Askers;
   /** Connections announced as opened and not yet as ended; kept only while somebody listens to both. */
   readonly opened: Map<number, ConnectionOpened>;
   restartMs: number;
@@ -179,6 +181,7 @@ export class LinuxEngine implements Engine {
       counters,
       wakeFd,
       handle: null,
+      askers: new Askers(),
       opened: new Map(),
       restartMs: WORKER_RESTART_MS,
       droppedRecords: 0,
@@ -229,6 +232,9 @@ export class LinuxEngine implements Engine {
       case 'question':
         void this.#answer(slot, message);
         return;
+      case 'forget':
+        slot.askers.forget(message.question);
+        return;
       case 'notice':
         this.#host.notice(message.notice);
         return;
@@ -278,8 +284,9 @@ export class LinuxEngine implements Engine {
   }
 
   async #answer(slot: Slot, { question, ask }: Extract<FromWorker, { kind: 'question' }>): Promise<void> {
-    const { handle } = slot;
-    const verdict = await this.#host.settle(ask);
+    const { handle, askers } = slot;
+    const verdict = await this.#host.settle(ask, askers.open(question));
+    askers.close(question);
     if (slot.handle === handle) handle?.tell({ kind: 'answer', question, verdict });
   }
 
@@ -318,6 +325,8 @@ export class LinuxEngine implements Engine {
   }
 
   #onWorkerEnded(index: number, slot: Slot, error: Error | null): void {
+    slot.askers.forgetAll();
+    slot.askers = new Askers();
     // A reset: the end of what was relayed so far must not look like its regular end.
     for (const fd of this.#owners.of(index)) this.#sockets.reset(fd);
     this.#awaitExit.get(index)?.();
