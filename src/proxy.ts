@@ -220,6 +220,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   }
 
   async start(): Promise<readonly BoundAddress[]> {
+    if (this.#isClosing()) throw new SniwayError('ERR_STATE', 'the proxy is closed');
     if (this.#state !== 'new') throw new SniwayError('ERR_STATE', 'a proxy can be started once');
     this.#state = 'started';
     for (const warning of this.#warnings) this.notice({ level: 'warn', message: describeProblem(warning) });
