@@ -25,7 +25,7 @@ export interface RouteDraft {
   readonly alpn: readonly string[];
   /** Whether its backends stand in a list. */
   readonly isList: boolean;
-  /** What decides its connections, where that is a function. */
+  /** What decides its connections, where that is a function; bound to the route. */
   readonly decide: RouteFunction | null;
   /** Null if it is missing or wrong. */
   readonly action: RouteAction | null;
@@ -75,7 +75,7 @@ function readRoute(
     patterns,
     alpn: asTexts(route.alpn, path).map(({ text }) => text),
     isList: Array.isArray(route.backends),
-    decide: typeof route.decide === 'function' ? (route.decide as RouteFunction) : null,
+    decide: typeof route.decide === 'function' ? (route.decide as RouteFunction).bind(route) : null,
     action: readAction(
       route,
       patterns.map(({ text }) => text),

@@ -27,17 +27,37 @@ test('checkConfig() keeps functions by the names of their routes', () => {
     ],
     hooks: { onHello },
   });
-  assert.deepEqual(config.functions, {
-    routes: new Map([
-      ['a.example.com', decide],
-      ['named', decide],
-    ]),
-    hooks: { onHello },
-    timeoutMs: 500,
-  });
+  const { routes, hooks, timeoutMs } = config.functions;
+  assert.deepEqual([...routes.keys()], ['a.example.com', 'named']);
+  assert.deepEqual([Object.keys(hooks), timeoutMs], [['onHello'], 500]);
   assert.equal(config.asksHooks, true);
   const plain = withoutFunctions(config);
   assert.deepEqual(structuredClone(plain), plain, 'it can be sent to a worker');
+});
+
+class Rules {
+  readonly #refused = new Set(['x']);
+  onHello(): { reject: 'close' } | undefined {
+    return this.#refused.has('y') ? { reject: 'close' } : undefined;
+  }
+}
+
+test('checkConfig() takes hooks and functions that are methods, inherited ones included', async () => {
+  const route = {
+    match: 'a.example.com',
+    decide(): string {
+      return `${this.match}:1`;
+    },
+  };
+  const { functions, asksHooks } = checkConfig({
+    listen: 443,
+    routes: [route],
+    hooks: new Rules(),
+  });
+  assert.equal(asksHooks, true);
+  const nothing = undefined as never;
+  assert.equal(await functions.hooks.onHello?.(nothing, nothing, nothing), undefined);
+  assert.equal(await functions.routes.get('a.example.com')?.(nothing, nothing, nothing), 'a.example.com:1');
 });
 
 test('checkConfig() asks no hooks for records alone', () => {

@@ -23,7 +23,17 @@ export function readFunctions(
   const routes = drafts.flatMap(({ decide }, index) =>
     decide === null ? [] : [[names[index] ?? '', decide] as const],
   );
-  return { routes: new Map(routes), hooks: { ...(asObject(asObject(input).hooks) as Hooks) }, timeoutMs };
+  return { routes: new Map(routes), hooks: readHooks(asObject(input).hooks), timeoutMs };
+}
+
+/** Read one by one, since an object may inherit them, and bound to it, since they may be methods. */
+function readHooks(value: unknown): Hooks {
+  const given = asObject(value) as Hooks;
+  return {
+    ...(given.onHello === undefined ? {} : { onHello: given.onHello.bind(given) }),
+    ...(given.onVerdict === undefined ? {} : { onVerdict: given.onVerdict.bind(given) }),
+    ...(given.onEnd === undefined ? {} : { onEnd: given.onEnd.bind(given) }),
+  };
 }
 
 /** Whether a hook has a say in decisions. */

@@ -5,6 +5,8 @@ import { USER_NOTICE_MS } from '../limits.ts';
 
 /** Lines of a stack that lead into the function. */
 const STACK_LINES = 6;
+/** From such a line on, a stack is about who calls functions. */
+const OURS = /\/user-code\/(?:user-code|call-within)\.[jt]s:/;
 
 interface Told {
   atMs: number;
@@ -51,7 +53,12 @@ export function summaryOf(error: unknown): string {
 
 function stackOf(error: unknown): string {
   const text = textOf(() => (error instanceof Error ? (error.stack ?? error.message) : String(error)));
-  return text.split('\n').slice(0, STACK_LINES).map(escapeControls).join('\n');
+  const lines = text.split('\n').slice(0, STACK_LINES);
+  const ours = lines.findIndex(line => OURS.test(line));
+  return lines
+    .slice(0, ours === -1 ? lines.length : ours)
+    .map(escapeControls)
+    .join('\n');
 }
 
 /** What was thrown can be anything, an object without a text form included. */
