@@ -93,7 +93,7 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly attempts: number;
   /** Milliseconds from accept to the complete hello; null if it never was. */
   readonly helloMs: number | null;
-  /** Milliseconds from the complete hello to a verdict (name look-up included); null without a verdict. */
+  /** Milliseconds from the complete hello to a verdict (name look-up and functions of users included); null without a verdict. */
   readonly resolveMs: number | null;
   /** Milliseconds from the verdict to a connected backend; null without one. */
   readonly dialMs: number | null;

@@ -5,14 +5,14 @@ import { BackendKeeper } from './backends/backend-keeper.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
-import { admit, decide, decideRefusal, settle } from './decide.ts';
-import type { NameQuestion } from './decide.ts';
+import { withoutFunctions } from './config/user-functions.ts';
+import { admit, decide, decideRefusal } from './decide.ts';
 import { DepartedRoutes } from './departed-routes.ts';
 import type { Engine, EngineHost, ListeningSocket, RecordInterest } from './engine/engine.ts';
 import type { InheritedSockets } from './engine/inherited-sockets.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
-import { ConfigError, SniwayError, describeProblem } from './errors.ts';
+import { SniwayError, describeProblem } from './errors.ts';
 import type { ConfigProblem } from './errors.ts';
 import type {
   BackendState,
@@ -24,13 +24,20 @@ import type {
   ProxyStats,
 } from './events.ts';
 import { InForce } from './in-force.ts';
-import { DURATION_MS_MAX } from './limits.ts';
+import { describeProxy } from './library/describe-proxy.ts';
+import type { ProxySnapshot } from './library/describe-proxy.ts';
+import { Diagnostics } from './library/diagnostics.ts';
+import { settlesWithin } from './library/settles-within.ts';
+import { closeOnAbort } from './library/surface.ts';
+import type { DrainOptions, DrainResult, ProxyOptions } from './library/surface.ts';
 import { createSharedMemory, listBackends, openLive, trackedBackends } from './live.ts';
 import type { Live } from './live.ts';
 import type { PendingCounts } from './limiting/pending-counts.ts';
 import { Numbering } from './numbering.ts';
+import { ReloadQueue } from './reload-queue.ts';
 import { describeReload, keepFixed } from './reload-result.ts';
 import type { CloseOptions, CloseResult, ProxyEvents, ReloadResult, SniProxy } from './sni-proxy.ts';
+import { UserCode } from './user-code/user-code.ts';
 import type { BackendOutcome, Client } from './verdict.ts';
 
 /**
@@ -39,11 +46,13 @@ import type { BackendOutcome, Client } from './verdict.ts';
  * @throws ConfigError with everything that is wrong with the configuration.
  * @throws SniwayError `ERR_ENGINE_UNAVAILABLE` if the configured engine cannot run here.
  */
-export function createProxy(config: SniwayConfig): SniProxy {
+export function createProxy(config: SniwayConfig, { signal }: ProxyOptions = {}): SniProxy {
   const inspected = inspectConfig(config);
   const checked = requireSound(inspected);
   const warnings = checked.admin === null ? inspected.problems : [...inspected.problems, NO_ADMIN];
-  return new ComposedProxy(checked, warnings);
+  const proxy = new ComposedProxy(checked, warnings);
+  closeOnAbort(proxy, signal);
+  return proxy;
 }
 
 const NO_ADMIN: ConfigProblem = {
@@ -83,10 +92,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   readonly #engine: Engine;
   readonly #keeper: BackendKeeper;
   readonly #departed: DepartedRoutes;
-  readonly #reloads = { succeeded: 0, failed: 0, lastSucceededAtMs: null as number | null };
+  readonly #userCode: UserCode;
+  readonly #diagnostics: Diagnostics;
+  readonly #reloads = new ReloadQueue();
   #inForce: InForce;
-  /** The reload under way, and those behind it. */
-  #reloading: Promise<unknown> = Promise.resolve();
   #state: 'new' | 'started' | 'closing' = 'new';
   #interest: RecordInterest;
 
@@ -113,11 +122,15 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     this.#engine = this.#selected.create(this, {
       ...config,
       ...(inherited === undefined ? {} : { inherited }),
-      plain: config,
+      plain: withoutFunctions(config),
       shared,
       instance: randomBytes(INSTANCE_BYTES).toString('hex'),
     });
-    this.#followInterest();
+    this.#userCode = new UserCode(config.functions, {
+      notice: notice => this.notice(notice),
+    });
+    this.#diagnostics = this.#followInterest();
+    this.#userCode.attach(this);
   }
 
   get addresses(): readonly BoundAddress[] {
@@ -140,7 +153,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
       connections: this.#engine.counts(),
       names: this.#keeper.names.stats(),
       limits: { forgotten, untracked },
-      reloads: { ...this.#reloads },
+      reloads: this.#reloads.stats(),
     };
   }
 
@@ -165,6 +178,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   }
 
   async start(): Promise<readonly BoundAddress[]> {
+    if (this.#isClosing()) throw new SniwayError('ERR_STATE', 'the proxy is closed');
     if (this.#state !== 'new') throw new SniwayError('ERR_STATE', 'a proxy can be started once');
     this.#state = 'started';
     for (const warning of this.#warnings) this.notice({ level: 'warn', message: describeProblem(warning) });
@@ -182,28 +196,16 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
       throw error;
     }
     this.#keeper.start();
+    this.#diagnostics.open();
     return this.addresses;
   }
 
-  async reload(config: SniwayConfig): Promise<ReloadResult> {
-    try {
-      return await this.reloadChecked(requireSound(inspectConfig(config)));
-    } catch (error) {
-      if (error instanceof ConfigError) this.#reloads.failed++;
-      throw error;
-    }
+  reload(config: SniwayConfig): Promise<ReloadResult> {
+    return this.#reloads.run(() => this.#replace(requireSound(inspectConfig(config))));
   }
 
   reloadChecked(config: CheckedConfig): Promise<ReloadResult> {
-    const reloaded = this.#reloading.then(() => this.#replace(config));
-    this.#reloading = reloaded.then(
-      () => {
-        this.#reloads.succeeded++;
-        this.#reloads.lastSucceededAtMs = Date.now();
-      },
-      () => this.#reloads.failed++,
-    );
-    return reloaded;
+    return this.#reloads.run(() => this.#replace(config));
   }
 
   /** Everything that can fail comes first. */
@@ -216,7 +218,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
       slot: slot => limits.count(slot) > 0,
     });
     const next = new InForce(keepFixed(before.config, numbered.config), this.#live);
-    const prepared = await this.#engine.prepare(config.listen, { ...next.config, plain: next.config });
+    const prepared = await this.#engine.prepare(config.listen, {
+      ...next.config,
+      plain: withoutFunctions(next.config),
+    });
     next.addresses = prepared.addresses;
     try {
       this.#requireRunning();
@@ -229,6 +234,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     for (const id of numbered.newBackends) ledger.forget(id);
     ledger.update(trackedBackends(next.config));
     this.#inForce = next;
+    this.#userCode.replace(next.config.functions);
     this.#interest = { ...this.#interest, fingerprints: next.config.fingerprints };
     this.#engine.interestChanged();
     const { resolver } = next.config;
@@ -244,6 +250,21 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     }
   }
 
+  async drain({ timeoutMs = Infinity, signal }: DrainOptions = {}): Promise<DrainResult> {
+    this.#state = 'closing';
+    await this.#engine.stopListening();
+    await settlesWithin(this.#engine.idle(), timeoutMs, signal);
+    return { remaining: this.#engine.connectionCount };
+  }
+
+  snapshot(): ProxySnapshot {
+    return describeProxy(this.#inForce.config, { engine: this.#selected.name, addresses: this.addresses });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   async close(options: CloseOptions = {}): Promise<CloseResult> {
     this.#state = 'closing';
     await this.#engine.stopListening();
@@ -255,6 +276,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     await this.#engine.terminate('drained');
     this.#keeper.close();
     this.#departed.close();
+    this.#diagnostics.close();
     this.#inForce.addresses = [];
     return { terminated };
   }
@@ -265,6 +287,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     await this.#engine.terminate('killed');
     this.#keeper.close();
     this.#departed.close();
+    this.#diagnostics.close();
     this.#inForce.addresses = [];
   }
 
@@ -280,11 +303,12 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
 
   decide(...[hello, client]: Parameters<EngineHost['decide']>): ReturnType<EngineHost['decide']> {
     const decision = decide(hello, client, this.#inForce.decider);
-    return decision.kind === 'resolve' ? this.settle(decision) : decision;
+    const isVerdict = decision.kind === 'relay' || decision.kind === 'reject';
+    return isVerdict ? decision : this.settle(decision, client);
   }
 
-  settle(question: NameQuestion): ReturnType<EngineHost['settle']> {
-    return settle(question, this.#inForce.settleContext(this.#keeper.names));
+  settle(...[question, asker]: Parameters<EngineHost['settle']>): ReturnType<EngineHost['settle']> {
+    return this.#userCode.settle(question, asker, this.#inForce.settleContext(this.#keeper.names));
   }
 
   refuse(refusal: Parameters<EngineHost['refuse']>[0]): ReturnType<EngineHost['refuse']> {
@@ -326,6 +350,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   }
 
   notice(notice: Notice): void {
+    this.#diagnostics.publish('notice', notice);
     try {
       this.emit('notice', notice);
     } catch (error) {
@@ -343,18 +368,21 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   }
 
   /** Engines spare themselves the records that nobody listens for. */
-  #followInterest(): void {
+  #followInterest(): Diagnostics {
     const note = (event: string | symbol, wanted: boolean): void => {
       if (event !== 'opened' && event !== 'ended') return;
-      this.#interest = { ...this.#interest, [event]: wanted };
+      this.#interest = { ...this.#interest, [event]: wanted || diagnostics.wants(event) };
       this.#engine.interestChanged();
     };
     const events = this as EventEmitter;
+    const diagnostics = new Diagnostics(this, event => note(event, events.listenerCount(event) > 0));
     events.on('newListener', (event: string | symbol) => note(event, true));
     events.on('removeListener', (event: string | symbol) => note(event, events.listenerCount(event) > 0));
+    return diagnostics;
   }
 
   #announce<Event extends keyof ProxyEvents>(event: Event, told: ProxyEvents[Event][0]): void {
+    this.#diagnostics.publish(event, told);
     try {
       (this as EventEmitter).emit(event, told);
     } catch (error) {
@@ -368,19 +396,5 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     const message = `a listener of '${event}' failed: ${text}`;
     if (event === 'notice') process.emitWarning(message, 'SniwayWarning');
     else this.notice({ level: 'error', message });
-  }
-}
-
-async function settlesWithin(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
-  // A longer timer would fire at once.
-  if (timeoutMs > DURATION_MS_MAX) return await promise.then(() => true);
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<boolean>(resolve => {
-    timer = setTimeout(() => resolve(false), timeoutMs);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), deadline]);
-  } finally {
-    clearTimeout(timer);
   }
 }

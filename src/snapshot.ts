@@ -13,11 +13,14 @@ import type { LimitScope, PlainLimits } from './limiting/limiter.ts';
 import { FIRST_SCOPE_SLOT, PROXY_SLOT } from './limiting/limiter.ts';
 import { createRouteTable } from './routing/route-table.ts';
 import type { RouteTable } from './routing/route-table.ts';
-import type { Answer, Endpoint, RelayOptions, RelaySpans, RelayVerdict } from './verdict.ts';
+import type { Answer, Endpoint, ProxyOut, RelayOptions, RelaySpans, RelayVerdict } from './verdict.ts';
 
 /** What one route does with the connections it matches. */
 export type RouteAction =
-  { readonly kind: 'relay'; readonly pool: PlainPool } | { readonly kind: 'reject'; readonly answer: Answer };
+  | { readonly kind: 'relay'; readonly pool: PlainPool }
+  | { readonly kind: 'reject'; readonly answer: Answer }
+  /** A function of the user's decides, which the main thread knows by the route's name; its backends get this header. */
+  | { readonly kind: 'function'; readonly proxy: ProxyOut | null };
 
 export interface PlainRoute {
   /** Shown in logs and labels: the `name` given, else its first pattern. Unique. */
@@ -100,6 +103,8 @@ export interface PlainConfig {
   readonly limits: PlainLimits | null;
   readonly slots: LimitSlots;
   readonly pending: PendingLimits;
+  /** Whether hooks on the main thread have a say in each decision. */
+  readonly asksHooks: boolean;
   /** Networks in CIDR form that the guard lets through although it refuses them by default. */
   readonly allowNets: readonly string[];
   /** Networks in CIDR form that the guard refuses in any case. */
@@ -134,6 +139,7 @@ export interface Snapshot {
   /** Limits of the whole proxy. */
   readonly scope: LimitScope | null;
   readonly pending: PendingLimits;
+  readonly asksHooks: boolean;
 }
 
 /**
@@ -155,6 +161,7 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
     })),
     scope: scopeOf('the proxy', PROXY_SLOT, limits),
     pending: plain.pending,
+    asksHooks: plain.asksHooks,
   };
 }
 
@@ -177,7 +184,7 @@ function createRoute(plain: PlainRoute, slot: number): SnapshotRoute {
   const { name, action, clients, limits, spans } = plain;
   const rules = clients === null ? null : createAccessRules(clients);
   const common = { name, action, rules, scope: scopeOf(`route ${name}`, slot, limits) };
-  if (action.kind === 'reject') {
+  if (action.kind !== 'relay') {
     return { ...common, verdict: null, pool: null, options: { retry: false, ...spans } };
   }
   const { backends, retry } = action.pool;

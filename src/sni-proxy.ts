@@ -10,6 +10,7 @@ import type {
   Notice,
   ProxyStats,
 } from './events.ts';
+import type { LibrarySurface } from './library/surface.ts';
 
 /**
  * Events of a proxy with their arguments. An exception in a listener, or a rejection of an asynchronous one, is
@@ -58,7 +59,7 @@ export interface ReloadResult {
 }
 
 /** A running (or startable) SNI proxy. */
-export interface SniProxy extends EventEmitter<ProxyEvents> {
+export interface SniProxy extends EventEmitter<ProxyEvents>, LibrarySurface {
   /** Addresses bound; empty before `start` and after `close`. */
   readonly addresses: readonly BoundAddress[];
   /** Connections that are open now. */

@@ -60,8 +60,14 @@ export interface ListenerRef {
   readonly text: string;
 }
 
+/** Somebody who waits for an answer. */
+export interface Asker {
+  /** Put here by who is going to answer; called when the answer is wanted no more. */
+  gone?: (() => void) | undefined;
+}
+
 /** The client of one connection, as decisions see it. */
-export interface Client {
+export interface Client extends Asker {
   readonly peer: PeerAddress;
   /** The listener that accepted it. */
   readonly listener: ListenerRef;
@@ -84,6 +90,8 @@ export interface RelayVerdict {
   /** In the order to try them; at least one. Those of one backend stand together. */
   readonly candidates: readonly Candidate[];
   readonly options: RelayOptions;
+  /** Milliseconds that users' functions have taken: they are not taken off the time to dial. None where it is absent. */
+  readonly waitedMs?: number;
 }
 
 /**

@@ -19,8 +19,22 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   engine: ['base', 'wire', 'verdict', 'decide types'],
   config: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine'],
   observability: ['base', 'wire'],
-  proxy: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine', 'config'],
-  index: ['base', 'wire', 'verdict', 'routing', 'config', 'observability', 'proxy'],
+  'user-code': ['base', 'wire', 'verdict', 'backends', 'decide', 'config'],
+  library: ['base', 'wire', 'verdict', 'backends', 'limiting', 'decide', 'config'],
+  proxy: [
+    'base',
+    'wire',
+    'verdict',
+    'routing',
+    'backends',
+    'limiting',
+    'decide',
+    'engine',
+    'config',
+    'user-code',
+    'library',
+  ],
+  index: ['base', 'wire', 'verdict', 'routing', 'config', 'observability', 'library', 'proxy'],
   cli: [
     'base',
     'wire',
@@ -49,6 +63,7 @@ const UNIT_OF_FILE: Readonly<Record<string, string>> = {
   'numbering.ts': 'proxy',
   'departed-routes.ts': 'proxy',
   'reload-result.ts': 'proxy',
+  'reload-queue.ts': 'proxy',
   'index.ts': 'index',
 };
 

@@ -110,6 +110,8 @@ const CHECKED: CheckedConfig = {
   workers: 3,
   spin: false,
   fingerprints: true,
+  functions: { routes: new Map(), hooks: {}, timeoutMs: 2_000 },
+  asksHooks: false,
   engine: 'portable',
   admin: { kind: 'tcp', address: '127.0.0.1', port: 9090 },
 };
@@ -171,6 +173,8 @@ test('checkConfig() fills in every default', () => {
     tcp: { keepaliveIdleMs: 60_000, keepaliveIntervalMs: 10_000, keepaliveProbes: 6, userTimeoutMs: 0 },
     workers: availableParallelism(),
     spin: cpus().length > 1,
+    functions: { routes: new Map(), hooks: {}, timeoutMs: 2_000 },
+    asksHooks: false,
     engine: 'auto',
     fingerprints: false,
     admin: null,

@@ -10,10 +10,10 @@ import type {
   Notice,
   OpenConnection,
 } from '../events.ts';
-import type { NameQuestion } from '../decide.ts';
+import type { Question } from '../decide.ts';
 import type { PublishedAddresses, SharedMemory } from '../live.ts';
 import type { PendingLimits, PlainConfig } from '../snapshot.ts';
-import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
+import type { Asker, BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
 import type { PendingCounts } from './pending-hellos.ts';
@@ -50,8 +50,11 @@ export interface EngineHost {
   admit(client: Client): RejectVerdict | null;
   /** Counts connections whose hello has not come, for each client. */
   readonly pending: PendingCounts;
-  /** Answers what a worker thread could not decide alone; never rejects. */
-  settle(question: NameQuestion): Promise<Verdict>;
+  /**
+   * Answers what a worker thread could not decide alone; never rejects. Whoever asks calls `gone` of the asker, if it is
+   * set, when the client has gone before.
+   */
+  settle(question: Question, asker: Asker): Promise<Verdict>;
   /**
    * Called when a connection ends before or without a relay; says what the client gets to see. Engines whose worker
    * threads refuse by themselves call `dialFailed` instead.

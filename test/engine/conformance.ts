@@ -4,8 +4,10 @@
  */
 import { describe } from 'node:test';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
+import { describeFunctions } from './conformance/functions.ts';
 import { describeHealth } from './conformance/health.ts';
 import { describeHello } from './conformance/hello.ts';
+import { describeHooks } from './conformance/hooks.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
 import { describeLimits } from './conformance/limits.ts';
 import { describePools } from './conformance/pools.ts';
@@ -57,4 +59,12 @@ export function describeProxyHeaders(engine: EngineName): void {
 /** The part about reloads, in files of its own: it takes its time. */
 export function describeReloads(engine: EngineName): void {
   describe(`${engine} engine`, () => describeReload(engine));
+}
+
+/** The part about functions of users. */
+export function describeFunctionsOf(engine: EngineName): void {
+  describe(`${engine} engine`, () => {
+    describeFunctions(engine);
+    describeHooks(engine);
+  });
 }

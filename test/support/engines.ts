@@ -39,7 +39,9 @@ export async function startEngine(
     {
       decide(hello, client) {
         const decision = decide(hello, client, { snapshot, live });
-        return decision.kind === 'resolve' ? this.settle(decision) : decision;
+        return decision.kind === 'resolve' || decision.kind === 'user'
+          ? this.settle(decision, client)
+          : decision;
       },
       settle: () => new Promise(() => undefined),
       admit: client => admit(client, snapshot),

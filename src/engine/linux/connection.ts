@@ -160,7 +160,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
     if (host.wantsRecords) this.noteHello(hello, host.wantsFingerprints);
     const decision = host.decide(hello, this.client);
     if (wantsAlpn(decision)) this.offered = hello.alpnProtocols;
-    if (decision.kind !== 'resolve') return this.#follow(decision, stream);
+    if (decision.kind === 'relay' || decision.kind === 'reject') return this.#follow(decision, stream);
     this.keepWaiting(stream);
     if (this.#stage !== 'deciding') return;
     this.#question = host.ask(decision, verdict => this.#onAnswer(verdict));
@@ -220,7 +220,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
 
   /** Waits for the first of the candidates; `fd` is the attempt at the first one if it has been made already. */
   #race(verdict: RelayVerdict, stream: Uint8Array, fd: number): void {
-    const spentMs = this.verdictAtMs - this.helloAtMs;
+    const spentMs = this.verdictAtMs - this.helloAtMs - (verdict.waitedMs ?? 0);
     this.setTimer(Math.max(0, this.context.settings.dialTimeoutMs - spentMs));
     const dial = new Dial(this.context, verdict, this);
     this.#dial = dial;

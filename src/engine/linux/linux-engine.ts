@@ -16,6 +16,7 @@ import type {
   PreparedReload,
 } from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
+import { Askers } from './askers.ts';
 import { LagProbe } from './lag-probe.ts';
 import { ListenerSet } from './listener-set.ts';
 import type { FromWorker, ToWorker, WorkerConfig } from './messages.ts';
@@ -44,6 +45,7 @@ interface Slot {
   readonly counters: WorkerCounters;
   readonly wakeFd: number;
   handle: WorkerHandle | null;
+  askers: Askers;
   readonly inbox: RecordInbox;
   restartMs: number;
 }
@@ -210,6 +212,7 @@ export class LinuxEngine implements Engine {
       counters,
       wakeFd,
       handle: null,
+      askers: new Askers(),
       inbox: new RecordInbox(this.#host, counters),
       restartMs: WORKER_RESTART_MS,
     };
@@ -275,6 +278,9 @@ export class LinuxEngine implements Engine {
       case 'question':
         void this.#answer(slot, message);
         return;
+      case 'forget':
+        slot.askers.forget(message.question);
+        return;
       case 'notice':
         this.#host.notice(message.notice);
         return;
@@ -302,8 +308,9 @@ export class LinuxEngine implements Engine {
   }
 
   async #answer(slot: Slot, { question, ask }: Extract<FromWorker, { kind: 'question' }>): Promise<void> {
-    const { handle } = slot;
-    const verdict = await this.#host.settle(ask);
+    const { handle, askers } = slot;
+    const verdict = await this.#host.settle(ask, askers.open(question));
+    askers.close(question);
     if (slot.handle === handle) handle?.tell({ kind: 'answer', question, verdict });
   }
 
@@ -337,6 +344,8 @@ export class LinuxEngine implements Engine {
   }
 
   #onWorkerEnded(index: number, slot: Slot, error: Error | null): void {
+    slot.askers.forgetAll();
+    slot.askers = new Askers();
     // A reset: the end of what was relayed so far must not look like its regular end.
     for (const fd of this.#owners.of(index)) this.#sockets.reset(fd);
     this.#awaitExit.get(index)?.();

@@ -1,5 +1,5 @@
 /** What the main thread and its workers say to each other. Whoever is asleep is woken by an eventfd or by its port. */
-import type { NameQuestion } from '../../decide.ts';
+import type { Question } from '../../decide.ts';
 import type { Notice, OpenConnection } from '../../events.ts';
 import type { PlainConfig } from '../../snapshot.ts';
 import type { PublishedAddresses, SharedMemory } from '../../live.ts';
@@ -62,7 +62,9 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'question'; readonly question: number; readonly ask: NameQuestion }
+  | { readonly kind: 'question'; readonly question: number; readonly ask: Question }
+  /** The answer to that question is wanted no more. */
+  | { readonly kind: 'forget'; readonly question: number }
   | { readonly kind: 'records'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'notice'; readonly notice: Notice }
   /** A connection could connect to nothing; told now and then while connections do. */

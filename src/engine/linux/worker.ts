@@ -1,7 +1,7 @@
 /** Composition root of a worker thread: one reactor with its own snapshot, accepting until it is told to end. */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { admit, decide, decideRefusal } from '../../decide.ts';
-import type { Decider, NameQuestion } from '../../decide.ts';
+import type { Decider, Decision, Question } from '../../decide.ts';
 import type { EndReason, Notice } from '../../events.ts';
 import {
   BULK_SCRATCH_BYTES,
@@ -15,7 +15,7 @@ import { openLive, trackedBackends } from '../../live.ts';
 import { PendingCounts } from '../../limiting/pending-counts.ts';
 import { createSnapshot } from '../../snapshot.ts';
 import type { PlainConfig } from '../../snapshot.ts';
-import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
+import type { BackendOutcome, Client, Refusal, RejectVerdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
 import type { HelloDeadline } from '../hello-deadline.ts';
@@ -100,7 +100,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     return this.#counters.wantsFingerprints;
   }
 
-  decide(hello: ClientHello, client: Client): Verdict | NameQuestion {
+  decide(hello: ClientHello, client: Client): Decision {
     return decide(hello, client, this.#decider);
   }
 
@@ -125,7 +125,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#decider.live.ledger.answered(backend);
   }
 
-  ask(ask: NameQuestion, take: TakeVerdict): number {
+  ask(ask: Question, take: TakeVerdict): number {
     const question = this.#nextQuestion++;
     this.#questions.set(question, take);
     this.#tell({ kind: 'question', question, ask });
@@ -133,7 +133,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   }
 
   forget(question: number): void {
-    this.#questions.delete(question);
+    if (this.#questions.delete(question)) this.#tell({ kind: 'forget', question });
   }
 
   helloPends(connection: LinuxConnection): boolean {

@@ -264,7 +264,8 @@ export class PortableConnection {
       },
     );
     this.#dialing = dialing;
-    dialing.start(timeoutMs - (this.#log.verdictAt - this.#log.helloAt));
+    const spentMs = this.#log.verdictAt - this.#log.helloAt - (verdict.waitedMs ?? 0);
+    dialing.start(timeoutMs - spentMs);
   }
 
   #startRelay({ socket, candidate, header, sent, answer }: DialedSocket, spans: RelaySpans): void {
@@ -372,6 +373,7 @@ export class PortableConnection {
     if (this.#stage === 'closed') return;
     this.#stage = 'closed';
     this.#leavePending();
+    this.#client.gone?.();
     this.#client.ticket?.release();
     clearTimeout(this.#timer);
     this.#dialing?.cancel();
