@@ -66,7 +66,7 @@ export interface FunctionQuestion {
 export interface UserQuestion {
   readonly kind: 'user';
   readonly offer: HelloOffer;
-  readonly client: Pick<Client, 'peer' | 'listener'>;
+  readonly client: { readonly peer: PeerAddress; readonly listener: string };
   /** What holds, or has to be asked, if no hook refuses the connection. */
   readonly next: Verdict | NameQuestion | FunctionQuestion;
 }
@@ -98,7 +98,7 @@ export function decide(hello: HelloFacts, client: Client, decider: Decider): Dec
   const next = decideRoute(hello, client, decider);
   if (next.kind !== 'function' && (!decider.snapshot.asksHooks || isKeptOut(next))) return next;
   const { peer, listener } = client;
-  return { kind: 'user', offer: copyOffer(hello), client: { peer, listener }, next };
+  return { kind: 'user', offer: copyOffer(hello), client: { peer, listener: listener.text }, next };
 }
 
 /** Refused by a limit or a client's network: these protect users' functions too. */
@@ -203,7 +203,7 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
 
 /** Called for each client before anything of it is read: a verdict if its network may not use the listener, or null. */
 export function admit({ peer, listener }: Client, { listeners, policies }: Snapshot): RejectVerdict | null {
-  const rules = listeners[listener]?.rules ?? null;
+  const rules = listeners[listener.index]?.rules ?? null;
   return rules === null || rules.admits(peer) ? null : reject('denied', policies.denied, CLIENT_NETWORK);
 }
 
@@ -217,7 +217,7 @@ function admitToRoute(
   if (route.rules !== null && !route.rules.admits(client.peer)) {
     return { ...reject('denied', policies.denied, CLIENT_NETWORK), route: route.name };
   }
-  const listener = listeners[client.listener]?.scope ?? null;
+  const listener = listeners[client.listener.index]?.scope ?? null;
   if (route.scope === null && listener === null && snapshot.scope === null) return null;
   const scopes = [route.scope, listener, snapshot.scope].filter((one): one is LimitScope => one !== null);
   const taken = takePlaces(live.limits, scopes, { peer: client.peer, serverName: name });

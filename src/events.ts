@@ -172,6 +172,15 @@ export interface LimitStats {
   readonly untracked: number;
 }
 
+/** Reloads since the proxy was created. */
+export interface ReloadStats {
+  readonly succeeded: number;
+  /** Those that changed nothing because something was wrong. */
+  readonly failed: number;
+  /** Milliseconds since the Unix epoch when the last one was in force; null if none was. */
+  readonly lastSucceededAtMs: number | null;
+}
+
 /** How a proxy is doing now, and what it has counted since it was created. */
 export interface ProxyStats {
   /** `starting` before the listeners are open, `draining` from the beginning of `close` or `kill` on. */
@@ -179,6 +188,7 @@ export interface ProxyStats {
   readonly connections: ConnectionCounts;
   readonly names: NameStats;
   readonly limits: LimitStats;
+  readonly reloads: ReloadStats;
 }
 
 /** An address a listener is bound to. */

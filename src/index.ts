@@ -1,6 +1,6 @@
 /** The public API of Sniway. */
 export { createProxy } from './proxy.ts';
-export type { CloseOptions, CloseResult, ProxyEvents, SniProxy } from './proxy.ts';
+export type { CloseOptions, CloseResult, ProxyEvents, ReloadResult, SniProxy } from './sni-proxy.ts';
 export { defineConfig } from './config/define-config.ts';
 export type {
   AdminConfig,

@@ -82,6 +82,8 @@ export const KEEPALIVE_ARM_MS = 5_000;
 export const PENDING_BYTES_MAX = 64 * 1024;
 /** Bytes held per direction of a relay before the faster side is paused. */
 export const RELAY_BUFFER_BYTES = 64 * 1024;
+/** Milliseconds that a listener which is closed goes on accepting while clients wait in its queue. */
+export const QUEUE_DRAIN_MS = 200;
 /** Connections that wait in the kernel for accept; the kernel caps it at net.core.somaxconn. */
 export const LISTEN_BACKLOG = 4096;
 
@@ -139,6 +141,12 @@ export const DESCRIPTORS_TRACKED_MAX = 1_048_576;
 export const POOL_BACKENDS_MAX = 512;
 /** Backends of all pools that connections are counted of: each takes some memory for each worker. */
 export const BACKENDS_COUNTED_MAX = 65_536;
+/** Backends with counters that reloads may add, beside as many as there were at the start. */
+export const BACKENDS_SPARE = 4096;
+/** Limits of routes and listeners that reloads may add, beside as many as there were at the start. */
+export const LIMIT_SCOPES_SPARE = 4096;
+/** Numbers that are given up before one is used again: long enough for messages under way to be forgotten. */
+export const NUMBERS_RESTING = 256;
 /** Largest weight of a backend: it bounds how long a round of turns is. */
 export const WEIGHT_MAX = 1000;
 /** Other backends that a connection tries when its first one fails: unless configured, and at most. */

@@ -58,11 +58,19 @@ export interface Asker {
   gone?: (() => void) | undefined;
 }
 
+/** A listener as its connections know it. */
+export interface ListenerRef {
+  /** Its place among the listeners of the configuration in force; -1 once it is none of them. */
+  readonly index: number;
+  /** As in `BoundAddress.text`. */
+  readonly text: string;
+}
+
 /** The client of one connection, as decisions see it. */
 export interface Client extends Asker {
   readonly peer: PeerAddress;
-  /** Index of the listener that accepted it. */
-  readonly listener: number;
+  /** The listener that accepted it. */
+  readonly listener: ListenerRef;
   /** Put here by a decision to relay; the connection's owner releases it, whatever becomes of the connection. */
   ticket: Ticket | null;
 }

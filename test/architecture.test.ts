@@ -58,6 +58,11 @@ const UNIT_OF_FILE: Readonly<Record<string, string>> = {
   'live.ts': 'decide',
   'snapshot.ts': 'decide',
   'proxy.ts': 'proxy',
+  'sni-proxy.ts': 'proxy',
+  'in-force.ts': 'proxy',
+  'numbering.ts': 'proxy',
+  'departed-routes.ts': 'proxy',
+  'reload-result.ts': 'proxy',
   'index.ts': 'index',
 };
 

@@ -20,6 +20,7 @@ import { SniwayError } from '../errors.ts';
 import { createSharedMemory, openLive } from '../live.ts';
 import type { Live } from '../live.ts';
 import type { RouteCandidate } from '../routing/route-table.ts';
+import { Numbering } from '../numbering.ts';
 import { createSnapshot } from '../snapshot.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { Client, Answer, Endpoint, Verdict } from '../verdict.ts';
@@ -49,7 +50,7 @@ export async function explainName(
   const hello: HelloFacts = { serverName: readName(name), alpnProtocols: alpn };
   const { config, warnings } = await loadCommandConfig(flags, { listenDefault: LISTEN_DEFAULT });
   const snapshot = createSnapshot(config);
-  const live = openLive(config, createSharedMemory(config, 1), 0);
+  const live = openLive(config, createSharedMemory(new Numbering(config).room, 1), 0);
   const lines = [
     ...describeClient(name, hello),
     ...describeRoutes(hello, snapshot),
@@ -114,7 +115,7 @@ function describeOutcome({ outcome }: RouteCandidate): string {
 }
 
 /** A client that no network and no limit keeps out: what is explained holds for those who are let in. */
-const ANYBODY: Client = { peer: UNIX_PEER, listener: -1, ticket: null };
+const ANYBODY: Client = { peer: UNIX_PEER, listener: { index: -1, text: '' }, ticket: null };
 
 function withoutLimits(snapshot: Snapshot): Snapshot {
   const routes = snapshot.routes.map(route => ({ ...route, rules: null, scope: null }));

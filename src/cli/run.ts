@@ -8,7 +8,7 @@ import type { AdminServer } from '../observability/admin-server.ts';
 import type { LineSink } from '../observability/line-sink.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { createCheckedProxy } from '../proxy.ts';
-import type { SniProxy } from '../proxy.ts';
+import type { SniProxy } from '../sni-proxy.ts';
 import { loadCommandConfig } from './load-config.ts';
 import type { ConfigFlags } from './config-flags.ts';
 import { openAccessLog } from './access-log.ts';

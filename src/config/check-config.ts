@@ -16,6 +16,7 @@ import {
   LISTENERS_MAX,
   WORKERS_MAX,
 } from '../limits.ts';
+import { numberSlots } from '../snapshot.ts';
 import type { MalformedAnswer, PlainConfig, PlainListener, Policies } from '../snapshot.ts';
 import type { Answer } from '../verdict.ts';
 import { findAdminProblems, readAdmin } from './admin.ts';
@@ -179,10 +180,13 @@ function fillIn(
   const { guard, limits, timeouts, engine, policies, resolver, spin, tcp, workers } = asObject(input);
   const { allowNets, denyNets } = asObject(guard);
   const { hello, decide, dial, drain } = asObject(timeouts);
+  const routes = nameRoutes(drafts);
+  const listeners = listening.map(({ plain }) => plain);
   return {
     listen: listening.map(({ target }) => target),
-    listeners: listening.map(({ plain }) => plain),
-    routes: nameRoutes(drafts),
+    listeners,
+    routes,
+    slots: numberSlots(listeners, routes),
     limits: readLimits(limits),
     pending: readPending(limits),
     policies: readPolicies(asObject(policies)),

@@ -2,7 +2,7 @@
 import { isBounded, parsePattern } from '../routing/pattern.ts';
 import type { PlainClients } from '../limiting/access-rules.ts';
 import type { PlainLimits } from '../limiting/limiter.ts';
-import type { RouteAction } from '../snapshot.ts';
+import type { PlainRoute, RouteAction } from '../snapshot.ts';
 import type { RelaySpans } from '../verdict.ts';
 import { findAnswer } from './answer.ts';
 import type { Finding, ProblemPath } from './findings.ts';
@@ -32,6 +32,7 @@ export interface RouteDraft {
   readonly clients: PlainClients | null;
   readonly limits: PlainLimits | null;
   readonly spans: RelaySpans;
+  readonly onRemove: PlainRoute['onRemove'];
 }
 
 /** The routes, then the suffixes, in the order they are given. */
@@ -58,6 +59,7 @@ export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
       clients: null,
       limits: null,
       spans,
+      onRemove: 'keep',
     });
   }
   return drafts;
@@ -83,6 +85,7 @@ function readRoute(
     clients: readClients(route.clients),
     limits: readLimits(route.limits),
     spans: readSpans(route.timeouts, spans),
+    onRemove: route.onRemove === 'drain' || route.onRemove === 'close' ? route.onRemove : 'keep',
   };
   findings.push(...findActionProblems(route, path), ...findUnboundedNames(draft));
   findings.push(...findPoolProblems(route, draft.action, path));

@@ -125,6 +125,11 @@ export const route = z.strictObject({
     description: 'What becomes of the connections of a backend that checks find down',
     default: 'keep',
   }),
+  onRemove: word(['keep', 'drain', 'close']).optional().meta({
+    description:
+      'What becomes of its connections when a reload removes it: they go on, end after timeouts.drain, or end at once',
+    default: 'keep',
+  }),
   reject: answer.optional().describe('What the client gets to see instead of a backend'),
   decide: userFunction('"decide"'),
   clients: clients.optional().describe('Which clients may use this route. Default: every client'),

@@ -65,6 +65,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'eject',
       'health',
       'onDown',
+      'onRemove',
       'reject',
       'clients',
       'limits',

@@ -150,6 +150,11 @@ export interface RouteConfig extends ProxyOutConfig {
   readonly health?: 'tcp' | 'tls' | HealthConfig | undefined;
   /** What becomes of the connections of a backend that checks find down. Default `keep`. */
   readonly onDown?: 'keep' | 'close' | undefined;
+  /**
+   * What becomes of its connections when a reload removes it: they go on, end after `timeouts.drain`, or end at once, as
+   * `drained`. Default: keep.
+   */
+  readonly onRemove?: 'keep' | 'drain' | 'close' | undefined;
   /** What the client gets to see instead of a backend. */
   readonly reject?: AnswerName | undefined;
   /** A function that says so for each client; only in a program. */

@@ -81,22 +81,39 @@ export interface RecordInterest {
   readonly ended: boolean;
 }
 
-export interface EngineSettings {
+/** The settings that may change while an engine runs. */
+export interface ChangingSettings {
   /** The checked configuration itself, for engines whose worker threads decide by themselves. */
   readonly plain: PlainConfig;
-  /** What those threads and the main thread know of each other; see live.ts. */
-  readonly shared: SharedMemory;
-  /** Differs for each proxy and each run: what identifiers of connections begin with. */
-  readonly instance: string;
   readonly helloTimeoutMs: number;
   /** Bounds on connections whose hello has not come; `all` of them are shared out among the workers. */
   readonly pending: PendingLimits;
   readonly dialTimeoutMs: number;
   readonly tcp: TcpSettings;
+}
+
+export interface EngineSettings extends ChangingSettings {
+  /** What those threads and the main thread know of each other; see live.ts. */
+  readonly shared: SharedMemory;
+  /** Differs for each proxy and each run: what identifiers of connections begin with. */
+  readonly instance: string;
   /** Worker threads, for engines that have them. */
   readonly workers: number;
   /** Whether workers may poll for a moment before they sleep. */
   readonly spin: boolean;
+}
+
+/** Listeners that are open and not in use yet. */
+export interface PreparedReload {
+  /** What will be listened on, in the order of the targets. */
+  readonly addresses: readonly BoundAddress[];
+  /**
+   * Puts the reload into force: what was opened is accepted on, what is not wanted any more is closed once its queue is
+   * accepted. Resolves when all threads decide by the new settings. The host must decide by them already.
+   */
+  apply(): Promise<void>;
+  /** Closes what was opened: everything stays as it was. */
+  abandon(): void;
 }
 
 /** Created with its host and settings; idle until `listen`. */
@@ -113,6 +130,11 @@ export interface Engine {
   measureLag(): Promise<readonly number[]>;
   /** Opens all listeners, or none: rejects with a SniwayError `ERR_LISTEN` naming the one that failed. */
   listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]>;
+  /**
+   * Opens the listeners that are not open yet. Nothing has changed if it rejects (as `listen` does), or before `apply`;
+   * one reload at a time.
+   */
+  prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<PreparedReload>;
   /** Closes the listeners; running connections go on. May be called more than once. */
   stopListening(): Promise<void>;
   /**
@@ -131,6 +153,8 @@ export interface Engine {
   publish(addresses: readonly PublishedAddresses[]): void;
   /** Ends every relay to this backend at once, as `backend-gone`. */
   endBackend(backend: number): void;
+  /** Ends every connection of these routes at once, as `drained`. */
+  endRoutes(routes: ReadonlySet<string>): void;
 }
 
 export type CreateEngine = (host: EngineHost, settings: EngineSettings) => Engine;

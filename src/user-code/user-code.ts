@@ -13,17 +13,11 @@ import { resolveFailure, settle } from '../decide.ts';
 import type { FunctionQuestion, Question, SettleContext, UserQuestion } from '../decide.ts';
 import type { ConnectionEnded, Notice } from '../events.ts';
 import { LOGGED_BYTES_MAX, USER_CALLS_MAX } from '../limits.ts';
-import type { Answer, Asker, Candidate, Client, RejectVerdict, Verdict } from '../verdict.ts';
+import type { Answer, Asker, Candidate, RejectVerdict, Verdict } from '../verdict.ts';
 import { CallOver, callWithin } from './call-within.ts';
 import { FailureNotices, summaryOf } from './failure-notices.ts';
 import { clientInfo, helloInfo, verdictInfo } from './infos.ts';
 import { readHookAnswer, readRouteAnswer } from './read-answer.ts';
-
-export interface UserCodeOptions {
-  readonly notice: (notice: Notice) => void;
-  /** The text of a listener, as connections know it. */
-  readonly listenerText: (listener: Client['listener']) => string;
-}
 
 type Listener = (record: ConnectionEnded) => void | Promise<void>;
 
@@ -34,22 +28,26 @@ interface RecordEvents {
 }
 
 export class UserCode {
-  readonly #options: UserCodeOptions;
   readonly #notices: FailureNotices;
   #functions: UserFunctions;
+  /** Those before, for questions about routes that were asked before they went. */
+  #departed: UserFunctions | null = null;
   #underWay = 0;
   #events: RecordEvents | null = null;
 
-  constructor(functions: UserFunctions, options: UserCodeOptions) {
+  constructor(functions: UserFunctions, notice: (notice: Notice) => void) {
     this.#functions = functions;
-    this.#options = options;
-    this.#notices = new FailureNotices(options.notice);
+    this.#notices = new FailureNotices(notice);
   }
 
-  /** From now on these functions are asked; connections that wait for one go on with those they began with. */
+  /**
+   * From now on these functions are asked; connections that wait for one go on with those they began with. Those of
+   * routes that have gone are kept until the next time: workers may still ask for them.
+   */
   replace(functions: UserFunctions): void {
     const events = this.#events;
     if (events !== null) this.#detach(events);
+    this.#departed = this.#functions;
     this.#functions = functions;
     this.#notices.forget();
     if (events !== null) this.attach(events);
@@ -87,8 +85,9 @@ export class UserCode {
     const consultation = new Consultation(
       {
         functions: this.#functions,
+        departed: this.#departed,
         hello: helloInfo(offer),
-        client: clientInfo(client.peer, this.#options.listenerText(client.listener)),
+        client: clientInfo(client.peer, client.listener),
         asker,
       },
       context,
@@ -102,6 +101,7 @@ export class UserCode {
 
 interface Consulted {
   readonly functions: UserFunctions;
+  readonly departed: UserFunctions | null;
   readonly hello: HelloInfo;
   readonly client: ClientInfo;
   readonly asker: Asker;
@@ -144,9 +144,10 @@ class Consultation {
   }
 
   async #askRoute(question: FunctionQuestion): Promise<Verdict> {
-    const { functions, hello, client } = this.#about;
+    const { functions, departed, hello, client } = this.#about;
     const { route } = question;
-    const decide = functions.routes.get(route);
+    // Workers follow a moment later than the main thread.
+    const decide = functions.routes.get(route) ?? departed?.routes.get(route);
     try {
       if (decide === undefined) throw new Error('the route has no function any more');
       const answer = readRouteAnswer(await this.#call(call => decide(hello, client, call)));

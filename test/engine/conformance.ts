@@ -4,6 +4,7 @@
  */
 import { describe } from 'node:test';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
+import { describeFunctionReload } from './conformance/function-reload.ts';
 import { describeFunctions } from './conformance/functions.ts';
 import { describeHealth } from './conformance/health.ts';
 import { describeHello } from './conformance/hello.ts';
@@ -15,6 +16,7 @@ import { describeNames } from './conformance/names.ts';
 import { describeProxyIn } from './conformance/proxy-in.ts';
 import { describeProxyOut } from './conformance/proxy-out.ts';
 import { describeRefusals } from './conformance/refusals.ts';
+import { describeReload } from './conformance/reload.ts';
 import { describeRelay } from './conformance/relay.ts';
 import { describeSpans } from './conformance/spans.ts';
 import { describeVanishing } from './conformance/vanishing.ts';
@@ -58,5 +60,11 @@ export function describeFunctionsOf(engine: EngineName): void {
   describe(`${engine} engine`, () => {
     describeFunctions(engine);
     describeHooks(engine);
+    describeFunctionReload(engine);
   });
+}
+
+/** The part about reloads, in files of its own: it takes its time. */
+export function describeReloads(engine: EngineName): void {
+  describe(`${engine} engine`, () => describeReload(engine));
 }

@@ -1,5 +1,11 @@
 /** Accepts connections on one listening socket, as long as there are descriptors to be had. */
-import { ACCEPT_BATCH_MAX, ACCEPT_PAUSE_MS, EXHAUSTED_EPISODE_MS, SPARE_DESCRIPTORS } from '../../limits.ts';
+import {
+  ACCEPT_BATCH_MAX,
+  ACCEPT_PAUSE_MS,
+  EXHAUSTED_EPISODE_MS,
+  LISTEN_BACKLOG,
+  SPARE_DESCRIPTORS,
+} from '../../limits.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
 import { readPeer } from './peer-address.ts';
 import type { EventOwner } from './reactor.ts';
@@ -35,6 +41,16 @@ export class Acceptor extends WheelTimer implements EventOwner {
     this.#context = context;
     this.#options = options;
     this.#listen();
+  }
+
+  /** Accepts all that are queued. */
+  drain(): void {
+    const { sockets } = this.#context;
+    for (let count = 0; count < LISTEN_BACKLOG; count++) {
+      const fd = sockets.accept(this.#options.fd);
+      if (fd === -1) return;
+      this.#options.accept(fd, readPeer(sockets.peer));
+    }
   }
 
   /** Accepts no more; the socket stays open. */

@@ -70,6 +70,22 @@ export async function openListenSockets(
   throw listenError(target, code);
 }
 
+/** Other settings for sockets that are open already. */
+export function adjustListenSockets(
+  sockets: Sockets,
+  { fds, address }: ListenSockets,
+  settings: ListenSettings,
+): void {
+  if (address.kind === 'tcp') for (const fd of fds) prepareTcp(sockets, fd, settings);
+}
+
+/** What sockets accepted there inherit, and how they are accepted. */
+function prepareTcp(sockets: Sockets, fd: number, { tcp, defers }: ListenSettings): void {
+  sockets.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  sockets.keepAlive(fd, tcp);
+  sockets.setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defers ? DEFER_ACCEPT_S : 0);
+}
+
 /** Closes them and removes their socket file. */
 export function closeListenSockets(sockets: Sockets, { fds, path }: ListenSockets): void {
   for (const fd of new Set(fds)) sockets.close(fd);
@@ -132,17 +148,10 @@ class Opener {
         const local = this.#sockets.localAddress(fd);
         if (local.kind === 'tcp') bound = local.port;
       }
-      this.#prepareTcp(fd);
+      prepareTcp(this.#sockets, fd, this.#settings);
       if (this.#sockets.listen(fd, LISTEN_BACKLOG) === -1) return true;
     }
     return false;
-  }
-
-  /** What sockets accepted here inherit, and how they are accepted. */
-  #prepareTcp(fd: number): void {
-    this.#sockets.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    this.#sockets.keepAlive(fd, this.#settings.tcp);
-    if (this.#settings.defers) this.#sockets.setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_S);
   }
 
   /** A Unix-domain or an inherited socket is one, on which all workers accept. */

@@ -4,6 +4,7 @@ import { END_REASONS } from '../../events.ts';
 import type { ClientAddress, ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
 import { LOGGED_BYTES_MAX } from '../../limits.ts';
 import { escapeBytes } from '../../wire/host-name.ts';
+import type { ListenerRef } from '../../verdict.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
 import type { LinuxConnection } from './connection.ts';
@@ -15,16 +16,21 @@ const NUMBER_BYTES = 8;
 /** Family, address and port. */
 const PEER_BYTES = 1 + 16 + 2;
 /** Kind, peer and listener; the numbers and the end reason of an ended one. */
-const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 2;
+const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 4;
 const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + PEER_BYTES;
 /** Length of a text that is null. */
 const NULL_LENGTH = 0xffff_ffff;
+
+/** A listener of a worker. Its number stays the same as long as the process lives, and is no other's. */
+export interface NumberedListener extends ListenerRef {
+  readonly number: number;
+}
 
 /** A connection that was opened, for packing. */
 export interface OpenedFacts {
   readonly id: number;
   readonly peer: PeerAddress;
-  readonly listener: number;
+  readonly listener: NumberedListener;
 }
 
 /** Collects records into one stretch of bytes. */
@@ -103,8 +109,8 @@ export class RecordPacker {
     this.#view.setUint8(this.#length++, kind);
     this.#putNumber(id);
     this.#putPeer(peer);
-    this.#view.setUint16(this.#length, listener);
-    this.#length += 2;
+    this.#view.setUint32(this.#length, listener.number);
+    this.#length += 4;
   }
 
   #putPeer({ family, words, port }: PeerAddress): void {
@@ -134,7 +140,7 @@ export interface RecordReaders {
   ended(connection: ConnectionEnded): void;
 }
 
-/** Unpacks all records; `listeners` are the texts of the listeners by their index. */
+/** Unpacks all records; `listeners` are the texts of the listeners by their number. */
 export function unpackRecords(bytes: Uint8Array, listeners: readonly string[], readers: RecordReaders): void {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const unpacker = new Unpacker(buffer, listeners);
@@ -165,8 +171,8 @@ class Unpacker {
   #opened(): ConnectionOpened {
     const id = this.#number();
     const client = this.#peer();
-    const listener = this.#listeners[this.#buffer.readUInt16BE(this.#at)] ?? '';
-    this.#at += 2;
+    const listener = this.#listeners[this.#buffer.readUInt32BE(this.#at)] ?? '';
+    this.#at += 4;
     return { id, client, listener };
   }
 

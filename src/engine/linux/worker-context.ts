@@ -51,6 +51,7 @@ export interface WorkerContext {
   readonly sockets: Sockets;
   readonly reactor: Reactor;
   readonly pipes: PipePool;
+  /** Replaced by reloads. */
   readonly settings: WorkerSettings;
   readonly host: WorkerHost;
 }

@@ -1,0 +1,108 @@
+/** The listening sockets that are open, each under a number, and how a reload replaces them. */
+import type { BoundAddress } from '../../events.ts';
+import type { ChangingSettings, ListenTarget } from '../engine.ts';
+import { keyOfTarget, takeOpen } from '../listener-keys.ts';
+import {
+  adjustListenSockets,
+  closeListenSockets,
+  defersAccept,
+  openListenSockets,
+} from './listen-sockets.ts';
+import type { ListenSettings, ListenSockets } from './listen-sockets.ts';
+import type { WorkerListener } from './messages.ts';
+import type { Sockets } from './sockets.ts';
+
+interface OpenSockets extends ListenSockets {
+  readonly key: string;
+  readonly number: number;
+  readonly owned: boolean;
+}
+
+export interface OpenedSockets {
+  readonly addresses: readonly BoundAddress[];
+  /** Returns how to close what is not wanted any more, once no worker accepts on it. */
+  apply(): () => void;
+  abandon(): void;
+}
+
+export class ListenerSet {
+  readonly #sockets: Sockets;
+  readonly #workers: number;
+  #open: readonly OpenSockets[] = [];
+  /** The texts of all that ever were, by number: records may tell of connections that have outlived their listener. */
+  readonly #texts: string[] = [];
+
+  constructor(sockets: Sockets, workers: number) {
+    this.#sockets = sockets;
+    this.#workers = workers;
+  }
+
+  get texts(): readonly string[] {
+    return this.#texts;
+  }
+
+  /** What a worker accepts on. */
+  of(worker: number): WorkerListener[] {
+    return this.#open.map(({ fds, number, address, owned }) => ({
+      fd: fds[worker]!,
+      number,
+      text: address.text,
+      owned,
+    }));
+  }
+
+  /** Opens what is missing; rejects with nothing changed if something cannot be opened. */
+  async prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<OpenedSockets> {
+    const gone = new Set(this.#open);
+    const fresh: OpenSockets[] = [];
+    const kept: { readonly sockets: OpenSockets; readonly settings: ListenSettings }[] = [];
+    const next: OpenSockets[] = [];
+    const abandon = (): void => fresh.forEach(sockets => closeListenSockets(this.#sockets, sockets));
+    for (const [index, target] of targets.entries()) {
+      const listen = this.#settingsOf(index, settings);
+      try {
+        const open = takeOpen(gone, target);
+        const sockets = open ?? (await this.#openNew(target, listen));
+        if (open === null) fresh.push(sockets);
+        else kept.push({ sockets, settings: listen });
+        next.push(sockets);
+      } catch (error) {
+        abandon();
+        throw error;
+      }
+    }
+    return {
+      addresses: next.map(({ address }) => address),
+      abandon,
+      apply: () => {
+        this.#open = next;
+        for (const one of kept) adjustListenSockets(this.#sockets, one.sockets, one.settings);
+        return () => gone.forEach(sockets => closeListenSockets(this.#sockets, sockets));
+      },
+    };
+  }
+
+  close(): void {
+    for (const sockets of this.#open) closeListenSockets(this.#sockets, sockets);
+    this.#open = [];
+  }
+
+  async #openNew(target: ListenTarget, settings: ListenSettings): Promise<OpenSockets> {
+    const opened = await openListenSockets(this.#sockets, target, settings);
+    const owned = target.kind !== 'fd';
+    return { ...opened, owned, key: keyOfTarget(target), number: this.#numberOf(opened.address.text) };
+  }
+
+  /** An address that comes back has its number again: there is one for each address that was ever listened on. */
+  #numberOf(text: string): number {
+    const known = this.#texts.indexOf(text);
+    return known === -1 ? this.#texts.push(text) - 1 : known;
+  }
+
+  #settingsOf(index: number, settings: ChangingSettings): ListenSettings {
+    // A PROXY header has a deadline of its own, which the kernel knows nothing of.
+    const expectsHeader = (settings.plain.listeners[index]?.proxyIn ?? null) !== null;
+    const defers = !expectsHeader && defersAccept(settings);
+    return { defers, tcp: settings.tcp, workers: this.#workers };
+  }
+}
