@@ -57,6 +57,9 @@ export interface ConnectionOpened {
   readonly listener: string;
 }
 
+/** What a hello says of Encrypted ClientHello (RFC 9849). */
+export type EchOffer = 'none' | 'offered' | 'inner';
+
 /** The one record of an accepted connection, announced when it has ended. */
 export interface ConnectionEnded extends ConnectionOpened {
   /** The proxy that has named the client in a PROXY header; null if the client itself has connected. */
@@ -69,6 +72,19 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly rawName: string | null;
   /** ALPN protocols the client offered, in its order; escaped, and cut to a bound with `...` as the last. */
   readonly alpnProtocols: readonly string[];
+  /**
+   * Versions of TLS the client offers, the highest first: `1.3`, `1.2`, `1.1`, `1.0`, `ssl3`. A client without the
+   * extension for it, such as one of TLS 1.2, names its highest one only. Empty if no hello was read.
+   */
+  readonly tlsVersions: readonly string[];
+  /**
+   * `offered`: the hello has an Encrypted ClientHello, or GREASE that looks like one, so that `serverName` is the outer
+   * name; `inner`: it is one that somebody in front has decrypted. Null if no hello was read.
+   */
+  readonly ech: EchOffer | null;
+  /** Fingerprints of the client; null unless the configuration asks for `fingerprints`, and a hello was read. */
+  readonly ja3: string | null;
+  readonly ja4: string | null;
   /** The name of the route that matched; null if none did. */
   readonly route: string | null;
   /** The address dialled last (`10.0.0.5:443`, `[::1]:443`, `unix:/path`); null if none was. */
@@ -90,6 +106,19 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly endReason: EndReason;
   /** More about the end reason (a parser's code, a system error's code); null if there is nothing to add. */
   readonly detail: string | null;
+}
+
+/** A connection that is open. */
+export interface OpenConnection {
+  readonly id: number;
+  readonly client: ClientAddress;
+  readonly serverName: string | null;
+  /** The name of its route; null if it has none yet. */
+  readonly route: string | null;
+  /** Milliseconds since it was accepted. */
+  readonly ageMs: number;
+  readonly bytesFromClient: number;
+  readonly bytesFromBackend: number;
 }
 
 /** What has become of one backend of a route. */

@@ -45,6 +45,7 @@ export type {
   ConnectionCounts,
   ConnectionEnded,
   ConnectionOpened,
+  EchOffer,
   EndReason,
   LimitStats,
   NameStats,

@@ -301,6 +301,25 @@ export const ADMIN_RESPONSE_TIMEOUT_MS = 30_000;
 export const LOG_FLUSH_TIMEOUT_MS = 2_000;
 /** The same for what is said to the operator. */
 export const CONSOLE_FLUSH_TIMEOUT_MS = 1_000;
+/** Milliseconds between two looks of `sniway upgrade` and `sniway reload` at whether they are answered. */
+export const ANSWER_POLL_MS = 20;
+/** Milliseconds that a new process gets to be ready before the upgrade counts as failed, and it is ended. */
+export const UPGRADE_TIMEOUT_MS = 30_000;
+/** Listening sockets that a process takes over at most: each listener has one for each worker. */
+export const INHERITED_SOCKETS_MAX = 16_384;
+/** Bytes of what a new process says of its failure. */
+export const HANDOVER_TEXT_BYTES_MAX = 64 * 1024;
+/** Milliseconds between two reports of what holds a draining process open. */
+export const DRAIN_REPORT_MS = 10_000;
+/** Milliseconds before the end of the drain time when the last report is made. */
+export const DRAIN_LAST_WORD_MS = 500;
+/** Connections named in such a report, the oldest first. */
+export const DRAIN_REPORT_CONNECTIONS = 3;
+/** Milliseconds that the service manager may take to take a message. */
+export const NOTIFY_TIMEOUT_MS = 1_000;
+/** Bytes read of the kernel's list of sockets, whose listening ones come first. */
+export const SOCKET_LIST_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Milliseconds the list of this machine's own addresses is trusted before it is read again. */
 export const OWN_ADDRESSES_TTL_MS = 5_000;
 

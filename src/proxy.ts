@@ -8,7 +8,8 @@ import type { SniwayConfig } from './config/sniway-config.ts';
 import { withoutFunctions } from './config/user-functions.ts';
 import { admit, decide, decideRefusal } from './decide.ts';
 import { DepartedRoutes } from './departed-routes.ts';
-import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
+import type { Engine, EngineHost, ListeningSocket, RecordInterest } from './engine/engine.ts';
+import type { InheritedSockets } from './engine/inherited-sockets.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
 import { ConfigError, SniwayError, describeProblem } from './errors.ts';
@@ -19,12 +20,13 @@ import type {
   ConnectionEnded,
   ConnectionOpened,
   Notice,
+  OpenConnection,
   ProxyStats,
 } from './events.ts';
 import { InForce } from './in-force.ts';
+import { Announcer } from './library/announcer.ts';
 import { describeProxy } from './library/describe-proxy.ts';
 import type { ProxySnapshot } from './library/describe-proxy.ts';
-import { Diagnostics } from './library/diagnostics.ts';
 import { settlesWithin } from './library/settles-within.ts';
 import { closeOnAbort } from './library/surface.ts';
 import type { DrainOptions, DrainResult, ProxyOptions } from './library/surface.ts';
@@ -58,21 +60,30 @@ const NO_ADMIN: ConfigProblem = {
   severity: 'warning',
 };
 
-/** Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. */
-export function createCheckedProxy(config: CheckedConfig): CheckedProxy {
-  return new ComposedProxy(config, []);
-}
-
-/** A proxy whose configurations are checked, and their warnings told, by whoever runs it. */
-export interface CheckedProxy extends SniProxy {
+/** What the command needs beyond what embedders see: its configurations are checked, and their warnings told, already. */
+export interface CommandProxy extends SniProxy {
   /** As `reload`. */
   reloadChecked(config: CheckedConfig): Promise<ReloadResult>;
+  /** The listening sockets, for another process to take over. */
+  listening(): readonly ListeningSocket[];
+  /** Another process has them: the files of Unix-domain sockets stay when this one closes. */
+  keepSocketFiles(): void;
+  /** The connections that have been open longest, up to `most`. */
+  oldest(most: number): Promise<readonly OpenConnection[]>;
+}
+
+/**
+ * Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. Listeners take
+ * theirs of the `inherited` sockets.
+ */
+export function createCheckedProxy(config: CheckedConfig, inherited?: InheritedSockets): CommandProxy {
+  return new ComposedProxy(config, [], inherited);
 }
 
 /** Enough that no two runs of any proxy ever draw the same. */
 const INSTANCE_BYTES = 8;
 
-class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, EngineHost {
+class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, EngineHost {
   readonly #warnings: readonly ConfigProblem[];
   readonly #numbering: Numbering;
   readonly #live: Live;
@@ -81,17 +92,20 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
   readonly #keeper: BackendKeeper;
   readonly #departed: DepartedRoutes;
   readonly #userCode: UserCode;
-  readonly #diagnostics: Diagnostics;
+  readonly #announcer: Announcer;
   readonly #reloads = { succeeded: 0, failed: 0, lastSucceededAtMs: null as number | null };
   #inForce: InForce;
   /** The reload under way, and those behind it. */
   #reloading: Promise<unknown> = Promise.resolve();
   #state: 'new' | 'started' | 'closing' = 'new';
-  #interest: RecordInterest = { opened: false, ended: false };
 
-  constructor(config: CheckedConfig, warnings: readonly ConfigProblem[]) {
+  constructor(config: CheckedConfig, warnings: readonly ConfigProblem[], inherited?: InheritedSockets) {
     super({ captureRejections: true });
     this.#warnings = warnings;
+    this.#announcer = new Announcer(this, {
+      fingerprints: config.fingerprints,
+      changed: () => this.#engine.interestChanged(),
+    });
     this.#numbering = new Numbering(config);
     const shared = createSharedMemory(this.#numbering.room, config.workers);
     this.#live = openLive(config, shared, 0);
@@ -104,17 +118,17 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
       {
         publish: published => this.#engine.publish(published),
         endBackend: backend => this.#engine.endBackend(backend),
-        changed: change => this.#announce('backend', change),
+        changed: change => this.#announcer.announce('backend', change),
         notice: notice => this.notice(notice),
       },
     );
     this.#engine = this.#selected.create(this, {
       ...config,
+      ...(inherited === undefined ? {} : { inherited }),
       plain: withoutFunctions(config),
       shared,
       instance: randomBytes(INSTANCE_BYTES).toString('hex'),
     });
-    this.#diagnostics = this.#followInterest();
     this.#userCode = new UserCode(config.functions, notice => this.notice(notice));
     this.#userCode.attach(this);
   }
@@ -151,6 +165,18 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
     return { name: this.#selected.name, why: this.#selected.why };
   }
 
+  listening(): readonly ListeningSocket[] {
+    return this.#engine.listening();
+  }
+
+  keepSocketFiles(): void {
+    this.#engine.keepSocketFiles();
+  }
+
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    return this.#engine.oldest(most);
+  }
+
   async start(): Promise<readonly BoundAddress[]> {
     if (this.#isClosing()) throw new SniwayError('ERR_STATE', 'the proxy is closed');
     if (this.#state !== 'new') throw new SniwayError('ERR_STATE', 'a proxy can be started once');
@@ -170,7 +196,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
       throw error;
     }
     this.#keeper.start();
-    this.#diagnostics.open();
+    this.#announcer.open();
     return this.addresses;
   }
 
@@ -222,6 +248,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
     ledger.update(trackedBackends(next.config));
     this.#inForce = next;
     this.#userCode.replace(next.config.functions);
+    this.#announcer.wantFingerprints(next.config.fingerprints);
     const { resolver } = next.config;
     this.#keeper.update({ backends: listBackends(next.config), resolver, guard: next.guard });
     await prepared.apply();
@@ -263,7 +290,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
     const terminated = drained ? 0 : this.#engine.connectionCount;
     await this.#engine.terminate('drained');
     this.#keeper.close();
-    this.#diagnostics.close();
+    this.#announcer.close();
     this.#departed.close();
     this.#inForce.addresses = [];
     return { terminated };
@@ -274,7 +301,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
     await this.#engine.stopListening();
     await this.#engine.terminate('killed');
     this.#keeper.close();
-    this.#diagnostics.close();
+    this.#announcer.close();
     this.#departed.close();
     this.#inForce.addresses = [];
   }
@@ -326,63 +353,27 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CheckedProxy, E
   }
 
   get interest(): RecordInterest {
-    return this.#interest;
+    return this.#announcer.interest;
   }
 
   opened(connection: ConnectionOpened): void {
-    this.#announce('opened', connection);
+    this.#announcer.announce('opened', connection);
   }
 
   ended(connection: ConnectionEnded): void {
-    this.#announce('ended', connection);
+    this.#announcer.announce('ended', connection);
   }
 
   notice(notice: Notice): void {
-    this.#diagnostics.publish('notice', notice);
-    try {
-      this.emit('notice', notice);
-    } catch (error) {
-      this.#blame('notice', error);
-    }
+    this.#announcer.announce('notice', notice);
   }
 
   /** Called by Node with the rejection of an asynchronous listener. */
   [Symbol.for('nodejs.rejection')](error: unknown, event: string | symbol): void {
-    this.#blame(String(event), error);
+    this.#announcer.blame(String(event), error);
   }
 
   #isClosing(): boolean {
     return this.#state === 'closing';
-  }
-
-  /** Engines spare themselves the records that nobody listens for. */
-  #followInterest(): Diagnostics {
-    const note = (event: string | symbol, wanted: boolean): void => {
-      if (event !== 'opened' && event !== 'ended') return;
-      this.#interest = { ...this.#interest, [event]: wanted || diagnostics.wants(event) };
-      this.#engine.interestChanged();
-    };
-    const events = this as EventEmitter;
-    const diagnostics = new Diagnostics(this, event => note(event, events.listenerCount(event) > 0));
-    events.on('newListener', (event: string | symbol) => note(event, true));
-    events.on('removeListener', (event: string | symbol) => note(event, events.listenerCount(event) > 0));
-    return diagnostics;
-  }
-
-  #announce<Event extends keyof ProxyEvents>(event: Event, told: ProxyEvents[Event][0]): void {
-    this.#diagnostics.publish(event, told);
-    try {
-      (this as EventEmitter).emit(event, told);
-    } catch (error) {
-      this.#blame(event, error);
-    }
-  }
-
-  /** A faulty listener must not end a process that carries other people's connections. */
-  #blame(event: string, error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const message = `a listener of '${event}' failed: ${text}`;
-    if (event === 'notice') process.emitWarning(message, 'SniwayWarning');
-    else this.notice({ level: 'error', message });
   }
 }

@@ -31,6 +31,7 @@ const SAMPLE: SniwayConfig = {
   tcp: { keepaliveIdle: '90s', keepaliveProbes: 3 },
   workers: 3,
   spin: false,
+  fingerprints: true,
   admin: { listen: 9090 },
   engine: 'portable',
 };
@@ -110,6 +111,7 @@ const CHECKED: CheckedConfig = {
   spin: false,
   functions: { routes: new Map(), hooks: {}, timeoutMs: 2_000 },
   asksHooks: false,
+  fingerprints: true,
   engine: 'portable',
   admin: { kind: 'tcp', address: '127.0.0.1', port: 9090 },
 };
@@ -174,6 +176,7 @@ test('checkConfig() fills in every default', () => {
     functions: { routes: new Map(), hooks: {}, timeoutMs: 2_000 },
     asksHooks: false,
     engine: 'auto',
+    fingerprints: false,
     admin: null,
   });
 });

@@ -53,6 +53,8 @@ export interface CheckedConfig extends PlainConfig {
   readonly workers: number;
   readonly spin: boolean;
   readonly engine: EngineName;
+  /** Whether records have JA3 and JA4. */
+  readonly fingerprints: boolean;
   /** Where the command serves metrics; null for nowhere. */
   readonly admin: AdminTarget | null;
 }
@@ -177,7 +179,8 @@ function fillIn(
   listening: readonly ReadListener[],
   drafts: readonly RouteDraft[],
 ): CheckedConfig {
-  const { guard, limits, timeouts, engine, policies, resolver, spin, tcp, workers } = asObject(input);
+  const { fingerprints, guard, limits, timeouts, engine, policies, resolver, spin, tcp, workers } =
+    asObject(input);
   const { allowNets, denyNets } = asObject(guard);
   const { hello, decide, dial, drain } = asObject(timeouts);
   const routes = nameRoutes(drafts);
@@ -203,6 +206,7 @@ function fillIn(
     // With a single processor, the one who is waited for could not run meanwhile.
     spin: typeof spin === 'boolean' ? spin : cpus().length > 1,
     engine: engine === 'portable' || engine === 'linux' ? engine : 'auto',
+    fingerprints: fingerprints === true,
     admin: readAdmin(input),
   };
 }

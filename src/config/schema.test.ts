@@ -45,6 +45,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'timeouts',
       'limits',
       'tcp',
+      'fingerprints',
       'admin',
       'workers',
       'spin',

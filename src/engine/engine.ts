@@ -2,19 +2,38 @@
  * The contract between an engine, which moves bytes, and the one path that decides. An engine knows sockets and
  * hellos; it does not know routes, pools or configuration.
  */
-import type { BoundAddress, ConnectionCounts, ConnectionEnded, ConnectionOpened, Notice } from '../events.ts';
+import type {
+  BoundAddress,
+  ConnectionCounts,
+  ConnectionEnded,
+  ConnectionOpened,
+  Notice,
+  OpenConnection,
+} from '../events.ts';
 import type { Question } from '../decide.ts';
 import type { PublishedAddresses, SharedMemory } from '../live.ts';
 import type { PendingLimits, PlainConfig } from '../snapshot.ts';
 import type { Asker, BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
+import type { InheritedSockets } from './inherited-sockets.ts';
 import type { PendingCounts } from './pending-hellos.ts';
 
-/** Where to listen. Port 0 lets the kernel choose. `fd` is a listening socket this process inherited. */
+/**
+ * Where to listen. Port 0 lets the kernel choose. `fd` is a listening socket this process inherited, by its number or by
+ * the name its service manager has given it.
+ */
 export type ListenTarget =
   | { readonly kind: 'tcp'; readonly address: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'fd'; readonly fd: number };
+  | { readonly kind: 'fd'; readonly fd: number | string };
+
+/** A listening socket that is open; a listener may have several. */
+export interface ListeningSocket {
+  readonly target: ListenTarget;
+  readonly address: BoundAddress;
+  /** Stays the engine's: it may be given to another process, not closed. */
+  readonly fd: number;
+}
 
 /**
  * What an engine asks and tells. One engine calls it for all its connections; no call may block. An exception or a
@@ -79,6 +98,8 @@ export interface TcpSettings {
 export interface RecordInterest {
   readonly opened: boolean;
   readonly ended: boolean;
+  /** Whether the record of the end is to have the client's JA3 and JA4, which take a moment to compute. */
+  readonly fingerprints: boolean;
 }
 
 /** The settings that may change while an engine runs. */
@@ -101,6 +122,8 @@ export interface EngineSettings extends ChangingSettings {
   readonly workers: number;
   /** Whether workers may poll for a moment before they sleep. */
   readonly spin: boolean;
+  /** Sockets this process was started with, which listeners take over; none if left out. */
+  readonly inherited?: InheritedSockets;
 }
 
 /** Listeners that are open and not in use yet. */
@@ -128,6 +151,8 @@ export interface Engine {
    * second. Empty for an engine without such threads.
    */
   measureLag(): Promise<readonly number[]>;
+  /** The open connections that were accepted first, oldest first, up to `most`; resolves within a second. */
+  oldest(most: number): Promise<readonly OpenConnection[]>;
   /** Opens all listeners, or none: rejects with a SniwayError `ERR_LISTEN` naming the one that failed. */
   listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]>;
   /**
@@ -135,6 +160,10 @@ export interface Engine {
    * one reload at a time.
    */
   prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<PreparedReload>;
+  /** The listening sockets that are open, for another process to take over. */
+  listening(): readonly ListeningSocket[];
+  /** Another process has the listening sockets: the files of Unix-domain ones stay when they are closed. */
+  keepSocketFiles(): void;
   /** Closes the listeners; running connections go on. May be called more than once. */
   stopListening(): Promise<void>;
   /**

@@ -15,6 +15,7 @@ import { describePools } from './conformance/pools.ts';
 import { describeNames } from './conformance/names.ts';
 import { describeProxyIn } from './conformance/proxy-in.ts';
 import { describeProxyOut } from './conformance/proxy-out.ts';
+import { describeRecords } from './conformance/records.ts';
 import { describeRefusals } from './conformance/refusals.ts';
 import { describeReload } from './conformance/reload.ts';
 import { describeRelay } from './conformance/relay.ts';
@@ -26,6 +27,7 @@ export type EngineName = 'portable' | 'linux';
 export function describeEngine(engine: EngineName): void {
   describe(`${engine} engine`, () => {
     describeHello(engine);
+    describeRecords(engine);
     describeRefusals(engine);
     describeRelay(engine);
     describeVanishing(engine);

@@ -58,7 +58,7 @@ export async function startEngine(
       opened: connection => void opened.push(connection),
       ended: connection => void ended.push(connection),
       notice: notice => void notices.push(notice),
-      interest: { opened: true, ended: true },
+      interest: { opened: true, ended: true, fingerprints: checked.fingerprints },
       ...host,
     },
     { ...checked, plain: checked, shared, instance: 'test', ...settings },

@@ -80,6 +80,7 @@ export class WorkerRig {
       ask: () => 0,
       forget: () => undefined,
       wantsRecords: true,
+      wantsFingerprints: false,
       ended: (connection, endReason) => void this.ended.push({ connection, endReason }),
       notice: (level, message) => void this.notices.push({ level, message }),
     };
@@ -99,7 +100,7 @@ export class WorkerRig {
   run(peers: Peers): void {
     const { reactor } = this.context;
     const acceptor = new Acceptor(this.context, {
-      fd: this.front.fd,
+      fds: [this.front.fd],
       text: 'rig',
       accept: (fd, peer) => this.#accept(fd, peer),
       refused: () => undefined,

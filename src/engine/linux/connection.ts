@@ -3,7 +3,7 @@
  * never waits, and reports exactly one end.
  */
 import type { EndReason } from '../../events.ts';
-import { LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
+import { LINGER_TIMEOUT_MS, PENDING_BYTES_MAX } from '../../limits.ts';
 import type {
   BackendOutcome,
   Candidate,
@@ -16,7 +16,6 @@ import type {
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
-import { escapeProtocols } from '../../wire/host-name.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { dialFailure, limitFailure, relayOutcome } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
@@ -40,21 +39,6 @@ const NOTHING = new Uint8Array(0);
 
 export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOutcome, Placed {
   place = -1;
-  /** Readings of the monotonic clock, in milliseconds; 0 for what has not been reached. */
-  readonly acceptedAtMs: number;
-  helloAtMs = 0;
-  verdictAtMs = 0;
-  dialedAtMs = 0;
-  rawName: Uint8Array | null = null;
-  alpnProtocols: readonly string[] = [];
-  route: string | null = null;
-  /** Dialled last. */
-  candidate: Candidate | null = null;
-  /** Candidates that were dialled, or passed over at their limit. */
-  attempts = 0;
-  detail: string | null = null;
-  bytesFromClient = 0;
-  bytesFromBackend = 0;
   #stage: Stage = 'hello';
   #endReason: EndReason | null = null;
   #reader: HelloReader | null = null;
@@ -63,7 +47,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
   /** The backend that was taken and not given back yet; -1 for none. */
   #taken = -1;
   #spans: RelaySpans | null = null;
-  #relay: Relay | null = null;
+  relay: Relay | null = null;
 
   constructor(context: WorkerContext, accepted: AcceptedSocket) {
     super(context, accepted);
@@ -102,14 +86,14 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
 
   /** Ends the connection at once, whatever its stage. */
   terminate(endReason: EndReason): void {
-    if (this.#relay !== null) return this.#relay.terminate(endReason);
+    if (this.relay !== null) return this.relay.terminate(endReason);
     this.#settle(endReason, null);
     this.#close(true);
   }
 
   /** Ends the relay to this backend, if that is where it goes. */
   endBackend(backend: number): void {
-    if (this.#taken === backend) this.#relay?.terminate('backend-gone');
+    if (this.#taken === backend) this.relay?.terminate('backend-gone');
   }
 
   onFault(error: unknown): void {
@@ -173,10 +157,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
     this.#stage = 'deciding';
     this.helloAtMs = this.clock();
     this.serverName = hello.serverName;
-    if (host.wantsRecords) {
-      this.alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
-      this.rawName = hello.rawName === null ? null : Uint8Array.from(hello.rawName);
-    }
+    if (host.wantsRecords) this.noteHello(hello, host.wantsFingerprints);
     const decision = host.decide(hello, this.client);
     if (wantsAlpn(decision)) this.offered = hello.alpnProtocols;
     if (decision.kind === 'relay' || decision.kind === 'reject') return this.#follow(decision, stream);
@@ -311,7 +292,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
     const client = this.clientSocket;
     const relay = new Relay(this.context, { client, backend }, this);
     this.handOver();
-    this.#relay = relay;
+    this.relay = relay;
     relay.up.bytes = this.bytesFromClient;
     relay.up.hangup = this.hangup;
     relay.up.urgent = this.urgent;
@@ -324,8 +305,8 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
   }
 
   relayEnded(endReason: EndReason, detail: string | null): void {
-    this.bytesFromClient = Math.max(0, this.#relay?.up.bytes ?? 0);
-    this.bytesFromBackend = this.#relay?.down.bytes ?? 0;
+    this.bytesFromClient = Math.max(0, this.relay?.up.bytes ?? 0);
+    this.bytesFromBackend = this.relay?.down.bytes ?? 0;
     this.#settle(endReason, detail);
     this.#stage = 'closed';
     this.#leaveBackend(relayOutcome(this.bytesFromBackend, endReason));

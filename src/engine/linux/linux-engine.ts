@@ -2,7 +2,7 @@
  * The fast engine: an epoll reactor on each of several worker threads. This is its main-thread part, the control plane;
  * workers never wait for it but for what they ask.
  */
-import type { BoundAddress, ConnectionCounts } from '../../events.ts';
+import type { BoundAddress, ConnectionCounts, OpenConnection } from '../../events.ts';
 import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
 import type {
@@ -12,6 +12,7 @@ import type {
   EngineHost,
   EngineSettings,
   ListenTarget,
+  ListeningSocket,
   PreparedReload,
 } from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
@@ -19,6 +20,7 @@ import { Askers } from './askers.ts';
 import { LagProbe } from './lag-probe.ts';
 import { ListenerSet } from './listener-set.ts';
 import type { FromWorker, ToWorker, WorkerConfig } from './messages.ts';
+import { OldestQuestion } from './oldest.ts';
 import { RecordInbox } from './record-inbox.ts';
 import { DescriptorOwners, WorkerCounters, sumCounts } from './shared-state.ts';
 import { Sockets } from './sockets.ts';
@@ -63,6 +65,7 @@ export class LinuxEngine implements Engine {
   readonly #published = new Map<string, PublishedAddresses>();
   #stopping: Promise<void> | null = null;
   readonly #lags = new LagProbe();
+  readonly #oldest = new OldestQuestion();
   /** Who waits for what of a worker, by its index. */
   readonly #awaitReloaded = new Map<number, () => void>();
   readonly #awaitStopped = new Map<number, () => void>();
@@ -74,7 +77,7 @@ export class LinuxEngine implements Engine {
     this.#settings = settings;
     const arena = createArena(ARENA_BYTES);
     this.#sockets = new Sockets(kernel, arena, { owners: this.#owners, worker: MAIN_THREAD });
-    this.#listeners = new ListenerSet(this.#sockets, settings.workers);
+    this.#listeners = new ListenerSet(this.#sockets, settings);
     this.#one = arena.allocate('one', 8);
     this.#one.bytes.writeBigUInt64LE(1n);
   }
@@ -94,6 +97,11 @@ export class LinuxEngine implements Engine {
         : this.#lags.measure(index, sentAtMs => handle.tell({ kind: 'probe', sentAtMs })),
     );
     return await Promise.all(measured);
+  }
+
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    const tell = ({ handle }: Slot) => handle && (() => handle.tell({ kind: 'list-oldest', most }));
+    return this.#oldest.ask(this.#slots.map(tell), most);
   }
 
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
@@ -134,6 +142,14 @@ export class LinuxEngine implements Engine {
   stopListening(): Promise<void> {
     this.#stopping ??= this.#stopWorkersListening();
     return this.#stopping;
+  }
+
+  listening(): readonly ListeningSocket[] {
+    return this.#listeners.sockets();
+  }
+
+  keepSocketFiles(): void {
+    this.#listeners.handOver();
   }
 
   async terminate(endReason: 'drained' | 'killed'): Promise<void> {
@@ -280,6 +296,9 @@ export class LinuxEngine implements Engine {
       case 'open':
         slot.inbox.keepOnly(message.ids);
         return;
+      case 'oldest':
+        this.#oldest.answered(index, message.connections);
+        return;
       case 'lag':
         this.#lags.answered(index, message.ms);
         return;
@@ -302,7 +321,7 @@ export class LinuxEngine implements Engine {
           new Promise<void>(resolve => {
             if (handle === null) return resolve();
             this.#awaitStopped.set(index, resolve);
-            handle.tell({ kind: 'stop-listening' });
+            handle.tell({ kind: 'stop-listening', isHandedOver: this.#listeners.isHandedOver });
           }),
       ),
     );

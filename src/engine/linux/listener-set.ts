@@ -1,21 +1,21 @@
 /** The listening sockets that are open, each under a number, and how a reload replaces them. */
 import type { BoundAddress } from '../../events.ts';
-import type { ChangingSettings, ListenTarget } from '../engine.ts';
-import { keyOfTarget, takeOpen } from '../listener-keys.ts';
+import type { ChangingSettings, ListenTarget, ListeningSocket } from '../engine.ts';
+import type { InheritedSockets } from '../inherited-sockets.ts';
+import { takeOpen } from '../listener-keys.ts';
 import {
   adjustListenSockets,
   closeListenSockets,
   defersAccept,
   openListenSockets,
+  socketsOf,
 } from './listen-sockets.ts';
 import type { ListenSettings, ListenSockets } from './listen-sockets.ts';
 import type { WorkerListener } from './messages.ts';
 import type { Sockets } from './sockets.ts';
 
 interface OpenSockets extends ListenSockets {
-  readonly key: string;
   readonly number: number;
-  readonly owned: boolean;
 }
 
 export interface OpenedSockets {
@@ -25,16 +25,22 @@ export interface OpenedSockets {
   abandon(): void;
 }
 
+export interface ListenerSetOptions {
+  readonly workers: number;
+  readonly inherited?: InheritedSockets;
+}
+
 export class ListenerSet {
   readonly #sockets: Sockets;
-  readonly #workers: number;
+  readonly #options: ListenerSetOptions;
+  #isHandedOver = false;
   #open: readonly OpenSockets[] = [];
   /** The texts of all that ever were, by number: records may tell of connections that have outlived their listener. */
   readonly #texts: string[] = [];
 
-  constructor(sockets: Sockets, workers: number) {
+  constructor(sockets: Sockets, options: ListenerSetOptions) {
     this.#sockets = sockets;
-    this.#workers = workers;
+    this.#options = options;
   }
 
   get texts(): readonly string[] {
@@ -43,12 +49,27 @@ export class ListenerSet {
 
   /** What a worker accepts on. */
   of(worker: number): WorkerListener[] {
-    return this.#open.map(({ fds, number, address, owned }) => ({
-      fd: fds[worker]!,
+    const { workers } = this.#options;
+    return this.#open.map(({ fds, number, address, isOurs }) => ({
+      fds: socketsOf(fds, { worker, workers }),
       number,
       text: address.text,
-      owned,
+      owned: isOurs,
     }));
+  }
+
+  /** For another process to take over. */
+  sockets(): ListeningSocket[] {
+    return this.#open.flatMap(({ target, address, fds }) => fds.map(fd => ({ target, address, fd })));
+  }
+
+  /** Another process has them: their files stay, and so do their queues. */
+  handOver(): void {
+    this.#isHandedOver = true;
+  }
+
+  get isHandedOver(): boolean {
+    return this.#isHandedOver;
   }
 
   /** Opens what is missing; rejects with nothing changed if something cannot be opened. */
@@ -83,14 +104,15 @@ export class ListenerSet {
   }
 
   close(): void {
-    for (const sockets of this.#open) closeListenSockets(this.#sockets, sockets);
+    for (const sockets of this.#open) {
+      closeListenSockets(this.#sockets, this.#isHandedOver ? { ...sockets, path: null } : sockets);
+    }
     this.#open = [];
   }
 
   async #openNew(target: ListenTarget, settings: ListenSettings): Promise<OpenSockets> {
     const opened = await openListenSockets(this.#sockets, target, settings);
-    const owned = target.kind !== 'fd';
-    return { ...opened, owned, key: keyOfTarget(target), number: this.#numberOf(opened.address.text) };
+    return { ...opened, number: this.#numberOf(opened.address.text) };
   }
 
   /** An address that comes back has its number again: there is one for each address that was ever listened on. */
@@ -103,6 +125,6 @@ export class ListenerSet {
     // A PROXY header has a deadline of its own, which the kernel knows nothing of.
     const expectsHeader = (settings.plain.listeners[index]?.proxyIn ?? null) !== null;
     const defers = !expectsHeader && defersAccept(settings);
-    return { defers, tcp: settings.tcp, workers: this.#workers };
+    return { ...this.#options, defers, tcp: settings.tcp };
   }
 }

@@ -1,15 +1,15 @@
 /** What the main thread and its workers say to each other. Whoever is asleep is woken by an eventfd or by its port. */
 import type { Question } from '../../decide.ts';
-import type { Notice } from '../../events.ts';
+import type { Notice, OpenConnection } from '../../events.ts';
 import type { PlainConfig } from '../../snapshot.ts';
 import type { PublishedAddresses, SharedMemory } from '../../live.ts';
 import type { Verdict } from '../../verdict.ts';
 import type { MessagePort } from 'node:worker_threads';
 import type { WorkerSettings } from './worker-context.ts';
 
-/** A listening socket of the main thread's that a worker accepts on. */
+/** The listening sockets of the main thread's that a worker accepts on, of one listener. */
 export interface WorkerListener {
-  readonly fd: number;
+  readonly fds: readonly number[];
   /** Stays the same as long as it is open; see `NumberedListener`. */
   readonly number: number;
   readonly text: string;
@@ -45,13 +45,15 @@ export type ToWorker =
   /** Answered by `reloaded`, when everything is decided by it. */
   | { readonly kind: 'reload'; readonly config: WorkerConfig }
   /** Accepts no more; answered by `stopped`. */
-  | { readonly kind: 'stop-listening' }
+  | { readonly kind: 'stop-listening'; readonly isHandedOver: boolean }
   | { readonly kind: 'terminate'; readonly endReason: 'drained' | 'killed' }
   | { readonly kind: 'addresses'; readonly addresses: readonly PublishedAddresses[] }
   | { readonly kind: 'end-backend'; readonly backend: number }
   | { readonly kind: 'end-routes'; readonly routes: ReadonlySet<string> }
   /** Asks for `open`, after all records so far. */
   | { readonly kind: 'list-open' }
+  /** Asks for `oldest`. */
+  | { readonly kind: 'list-oldest'; readonly most: number }
   /** Asks for `lag` at once. */
   | { readonly kind: 'probe'; readonly sentAtMs: number }
   /** Asks for `idle` as soon as no connection is open. */
@@ -71,6 +73,8 @@ export type FromWorker =
   | { readonly kind: 'stopped' }
   /** Identifiers of the connections that are open. */
   | { readonly kind: 'open'; readonly ids: readonly number[] }
+  /** The connections that have been open longest. */
+  | { readonly kind: 'oldest'; readonly connections: readonly OpenConnection[] }
   /** How old the `probe` was. */
   | { readonly kind: 'lag'; readonly ms: number }
   | { readonly kind: 'idle' };

@@ -1,7 +1,7 @@
 /** What the main thread hears of the connections of one worker: each one that was opened ends, whatever happens to it. */
 import type { ConnectionOpened } from '../../events.ts';
 import type { EngineHost } from '../engine.ts';
-import { unpackRecords } from './records.ts';
+import { lostRecord, unpackRecords } from './records.ts';
 import type { WorkerCounters } from './shared-state.ts';
 
 export class RecordInbox {
@@ -52,27 +52,7 @@ export class RecordInbox {
 
   /** Every connection that was announced as opened is announced as ended, with what is known of it. */
   workerDied(): void {
-    for (const connection of this.#opened.values()) {
-      this.#host.ended({
-        ...connection,
-        peer: null,
-        startedAtMs: Date.now(),
-        serverName: null,
-        rawName: null,
-        alpnProtocols: [],
-        route: null,
-        backend: null,
-        attempts: 0,
-        helloMs: null,
-        resolveMs: null,
-        dialMs: null,
-        totalMs: 0,
-        bytesFromClient: 0,
-        bytesFromBackend: 0,
-        endReason: 'internal-error',
-        detail: 'worker died',
-      });
-    }
+    for (const connection of this.#opened.values()) this.#host.ended(lostRecord(connection));
     this.#opened.clear();
   }
 }

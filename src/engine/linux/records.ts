@@ -6,7 +6,9 @@ import { LOGGED_BYTES_MAX } from '../../limits.ts';
 import { escapeBytes } from '../../wire/host-name.ts';
 import type { ListenerRef } from '../../verdict.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
+import { versionNames } from '../../wire/tls-versions.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
+import { echOffer } from '../hello-notes.ts';
 import type { LinuxConnection } from './connection.ts';
 import { formatPeer } from './peer-address.ts';
 
@@ -15,9 +17,9 @@ const ENDED = 1;
 const NUMBER_BYTES = 8;
 /** Family, address and port. */
 const PEER_BYTES = 1 + 16 + 2;
-/** Kind, peer and listener; the numbers and the end reason of an ended one. */
+/** Kind, peer and listener; of an ended one numbers, end reason, attempts, TLS versions, ECH, and who has named the client. */
 const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 4;
-const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + PEER_BYTES;
+const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + 1 + 1 + PEER_BYTES;
 /** Length of a text that is null. */
 const NULL_LENGTH = 0xffff_ffff;
 
@@ -88,6 +90,8 @@ export class RecordPacker {
     this.#view.setUint8(this.#length++, END_REASONS.indexOf(endReason));
     this.#view.setUint16(this.#length, connection.attempts);
     this.#length += 2;
+    this.#view.setUint8(this.#length++, connection.tlsVersions);
+    this.#view.setUint8(this.#length++, connection.ech);
     this.#view.setUint8(this.#length++, proxied === null ? 0 : 1);
     if (proxied !== null) this.#putPeer(accepted.peer);
     for (const text of texts) this.#putText(text);
@@ -198,18 +202,33 @@ class Unpacker {
     const endReason = END_REASONS[this.#buffer.readUInt8(this.#at++)] ?? 'internal-error';
     const attempts = this.#buffer.readUInt16BE(this.#at);
     this.#at += 2;
+    const tlsVersions = versionNames(this.#buffer.readUInt8(this.#at++));
+    const ech = echOffer(this.#buffer.readUInt8(this.#at++));
     const peer = this.#buffer.readUInt8(this.#at++) === 0 ? null : this.#peer();
     const serverName = this.#text();
     const rawName = this.#text();
     const route = this.#text();
     const backend = this.#text();
     const detail = this.#text();
+    const ja3 = this.#text();
+    const ja4 = this.#text();
     const count = this.#buffer.readUInt32BE(this.#at);
     this.#at += 4;
     const alpnProtocols = Array.from({ length: count }, () => this.#text() ?? '');
     const times = { startedAtMs, helloMs, resolveMs, dialMs, totalMs };
     const names = { serverName, rawName, alpnProtocols, route, backend, attempts };
-    return { ...opened, peer, ...times, ...names, bytesFromClient, bytesFromBackend, endReason, detail };
+    const client = { tlsVersions, ech, ja3, ja4 };
+    return {
+      ...opened,
+      peer,
+      ...times,
+      ...names,
+      ...client,
+      bytesFromClient,
+      bytesFromBackend,
+      endReason,
+      detail,
+    };
   }
 
   #number(): number {
@@ -231,14 +250,43 @@ class Unpacker {
   }
 }
 
+/** The record of a connection that a dead worker has taken along: nothing more is known of it. */
+export function lostRecord(connection: ConnectionOpened): ConnectionEnded {
+  return {
+    ...connection,
+    peer: null,
+    startedAtMs: Date.now(),
+    serverName: null,
+    rawName: null,
+    alpnProtocols: [],
+    tlsVersions: [],
+    ech: null,
+    ja3: null,
+    ja4: null,
+    route: null,
+    backend: null,
+    attempts: 0,
+    helloMs: null,
+    resolveMs: null,
+    dialMs: null,
+    totalMs: 0,
+    bytesFromClient: 0,
+    bytesFromBackend: 0,
+    endReason: 'internal-error',
+    detail: 'worker died',
+  };
+}
+
 function textsOf(connection: LinuxConnection): readonly (string | null)[] {
-  const { serverName, rawName, route, candidate, detail } = connection;
+  const { serverName, rawName, route, candidate, detail, fingerprints } = connection;
   return [
     serverName,
     rawName === null ? null : escapeBytes(rawName, LOGGED_BYTES_MAX),
     route,
     candidate === null ? null : formatEndpoint(candidate.endpoint),
     detail,
+    fingerprints === null ? null : fingerprints.ja3,
+    fingerprints === null ? null : fingerprints.ja4,
   ];
 }
 

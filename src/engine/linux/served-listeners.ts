@@ -46,20 +46,20 @@ export class ServedListeners {
       else next.push(Object.assign(kept, { listener: Object.assign(kept.listener, { index, gate }) }));
     }
     this.#open = next;
-    for (const open of gone.values()) this.#retire(open);
+    for (const open of gone.values()) this.#retire(open, false);
   }
 
-  /** Accepts no more. */
-  close(): void {
-    for (const open of this.#open) this.#retire(open);
+  /** Accepts no more. What another process has taken over stays open, with its queue. */
+  close(isHandedOver: boolean): void {
+    for (const open of this.#open) this.#retire(open, isHandedOver);
     this.#open = [];
   }
 
   #start(given: WorkerListener, { index, gate }: { index: number; gate: ProxyGate | null }): Open {
-    const { fd, number, text } = given;
+    const { fds, number, text } = given;
     const listener = { index, number, text, gate };
     const acceptor = new Acceptor(this.#context, {
-      fd,
+      fds,
       text,
       accept: (socket, peer) => this.#host.accept(socket, peer, listener),
       refused: (peer, errno) => this.#host.refused(peer, errno, listener),
@@ -71,10 +71,10 @@ export class ServedListeners {
    * Whoever is in the queue has connected already, and would be reset. The kernel takes nobody in behind them, although
    * the socket is closed only when all workers have left it (a listening socket that is shut down stops listening).
    */
-  #retire({ acceptor, given, listener }: Open): void {
-    if (given.owned) {
+  #retire({ acceptor, given, listener }: Open, isHandedOver: boolean): void {
+    if (given.owned && !isHandedOver) {
       acceptor.drain();
-      this.#context.sockets.stopListening(given.fd);
+      for (const fd of given.fds) this.#context.sockets.stopListening(fd);
     }
     acceptor.close();
     listener.index = -1;

@@ -16,6 +16,7 @@ import {
   SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_REUSEPORT,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -130,6 +131,11 @@ export class Sockets {
     if (answer === 1) return true;
     this.errno = answer === -1 ? this.kernel.errno() : EINVAL;
     return false;
+  }
+
+  /** Whether other sockets of this user may be bound to the same port (socket(7), SO_REUSEPORT). */
+  sharesPort(fd: number): boolean {
+    return this.#options.get(fd, SOL_SOCKET, SO_REUSEPORT) === 1;
   }
 
   /** The address a socket is bound to. */

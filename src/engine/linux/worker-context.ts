@@ -42,6 +42,8 @@ export interface WorkerHost {
   backendAnswered(backend: number): void;
   /** Whether anybody wants to hear how connections end; if not, what only records need is not collected. */
   readonly wantsRecords: boolean;
+  /** Whether records are to have JA3 and JA4. */
+  readonly wantsFingerprints: boolean;
   /** Called once, when both sockets of a connection are closed. */
   ended(connection: LinuxConnection, endReason: EndReason): void;
   notice(level: Notice['level'], message: string): void;

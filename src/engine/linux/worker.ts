@@ -26,6 +26,7 @@ import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
 import { probeClockMs } from './lag-probe.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerStart } from './messages.ts';
+import { describeOldest } from './oldest.ts';
 import { OpenConnections } from './open-connections.ts';
 import { PipePool } from './pipe-pool.ts';
 import { Reactor } from './reactor.ts';
@@ -93,6 +94,10 @@ class LinuxWorker implements WorkerHost, EventOwner {
 
   get wantsRecords(): boolean {
     return this.#counters.wantsEnded;
+  }
+
+  get wantsFingerprints(): boolean {
+    return this.#counters.wantsFingerprints;
   }
 
   decide(hello: ClientHello, client: Client): Decision {
@@ -186,7 +191,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
         this.#reload(message.config);
         return;
       case 'stop-listening':
-        this.#listeners.close();
+        this.#listeners.close(message.isHandedOver);
         this.#tell({ kind: 'stopped' });
         return;
       case 'terminate':
@@ -207,6 +212,9 @@ class LinuxWorker implements WorkerHost, EventOwner {
       case 'list-open':
         this.#records.flush();
         this.#tell({ kind: 'open', ids: this.#connections.list().map(({ accepted }) => accepted.id) });
+        return;
+      case 'list-oldest':
+        this.#tell({ kind: 'oldest', connections: describeOldest(this.#connections.list(), message.most) });
         return;
       case 'probe':
         this.#tell({ kind: 'lag', ms: probeClockMs() - message.sentAtMs });

@@ -3,7 +3,7 @@
  * over, and reports exactly one end.
  */
 import type { Socket } from 'node:net';
-import type { ClientAddress, ConnectionOpened, EndReason } from '../../events.ts';
+import type { ClientAddress, ConnectionOpened, EndReason, OpenConnection } from '../../events.ts';
 import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, PENDING_BYTES_MAX } from '../../limits.ts';
 import type {
   BackendOutcome,
@@ -81,6 +81,10 @@ export class PortableConnection {
     this.#log = new ConnectionLog(opened);
     this.#client = clientOf(opened.client, listener);
     this.#stage = context.gate === null ? 'hello' : 'proxy';
+  }
+
+  describe(): OpenConnection {
+    return this.#log.describe(this.#relay ?? { bytesFromClient: 0, bytesFromBackend: 0 });
   }
 
   start(): void {
@@ -213,7 +217,7 @@ export class PortableConnection {
     }
     clearTimeout(this.#timer);
     this.#leavePending();
-    this.#log.noteHello(result.hello);
+    this.#log.noteHello(result.hello, this.#context.host.interest.fingerprints);
     this.#offered = result.hello.alpnProtocols;
     this.#stage = 'deciding';
     const verdict = this.#context.host.decide(result.hello, this.#client);

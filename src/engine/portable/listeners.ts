@@ -3,10 +3,11 @@ import type { Socket } from 'node:net';
 import type { BoundAddress, Notice } from '../../events.ts';
 import { QUEUE_DRAIN_MS } from '../../limits.ts';
 import type { ListenerRef } from '../../verdict.ts';
-import type { ListenTarget, TcpSettings } from '../engine.ts';
-import { keyOfTarget, takeOpen } from '../listener-keys.ts';
+import type { ListenTarget, ListeningSocket, TcpSettings } from '../engine.ts';
+import type { InheritedSockets } from '../inherited-sockets.ts';
+import { takeOpen } from '../listener-keys.ts';
 import type { ProxyGate } from '../proxy-in.ts';
-import { openListener } from './listener.ts';
+import { closeListener, listeningSockets, openListener } from './listener.ts';
 import type { Listener } from './listener.ts';
 
 export interface PortableListener extends ListenerRef {
@@ -16,6 +17,7 @@ export interface PortableListener extends ListenerRef {
 }
 
 export interface ListenersHost {
+  readonly inherited?: InheritedSockets;
   readonly accept: (socket: Socket, listener: PortableListener) => void;
   readonly notice: (notice: Notice) => void;
 }
@@ -31,6 +33,7 @@ export class PortableListeners {
   readonly #host: ListenersHost;
   #open: readonly OpenListener[] = [];
   readonly #closing = new Set<Promise<void>>();
+  #isHandedOver = false;
 
   constructor(host: ListenersHost) {
     this.#host = host;
@@ -41,7 +44,7 @@ export class PortableListeners {
     const gone = new Set(this.#open);
     const fresh: OpenListener[] = [];
     const next: OpenListener[] = [];
-    const abandon = (): void => fresh.forEach(listener => void listener.close());
+    const abandon = (): void => fresh.forEach(listener => void listener.close(false));
     for (const target of targets) {
       const kept = takeOpen(gone, target);
       try {
@@ -64,6 +67,16 @@ export class PortableListeners {
     };
   }
 
+  /** For another process to take over. */
+  sockets(): readonly ListeningSocket[] {
+    return this.#open.flatMap(({ listener }) => listeningSockets(listener));
+  }
+
+  /** Another process has them: their files stay, and so do their queues. */
+  handOver(): void {
+    this.#isHandedOver = true;
+  }
+
   async close(): Promise<void> {
     for (const listener of this.#open) this.#retire(listener);
     this.#open = [];
@@ -71,13 +84,13 @@ export class PortableListeners {
   }
 
   #retire(listener: OpenListener): void {
-    const closed = listener.close().finally(() => this.#closing.delete(closed));
+    const closed = listener.close(this.#isHandedOver).finally(() => this.#closing.delete(closed));
     this.#closing.add(closed);
   }
 }
 
 class OpenListener implements PortableListener {
-  readonly key: string;
+  readonly target: ListenTarget;
   index = -1;
   gate: ProxyGate | null = null;
   readonly #host: ListenersHost;
@@ -89,7 +102,7 @@ class OpenListener implements PortableListener {
   #early: Socket[] | null = [];
 
   private constructor(target: ListenTarget, tcp: TcpSettings, host: ListenersHost) {
-    this.key = keyOfTarget(target);
+    this.target = target;
     this.#host = host;
     this.#openedWith = tcp;
     this.#tcp = tcp;
@@ -97,15 +110,21 @@ class OpenListener implements PortableListener {
 
   static async open(target: ListenTarget, tcp: TcpSettings, host: ListenersHost): Promise<OpenListener> {
     const listener = new OpenListener(target, tcp, host);
-    listener.#listener = await openListener(target, { tcp, accept: socket => listener.#accept(socket) });
-    listener.#listener.server.on('error', error =>
-      host.notice({ level: 'warn', message: `accept on ${listener.text}: ${error.message}` }),
-    );
+    const accept = (socket: Socket): void => listener.#accept(socket);
+    listener.#listener = await openListener(target, { ...host, tcp, accept });
+    const message = (error: Error): string => `accept on ${listener.text}: ${error.message}`;
+    for (const server of listener.listener.servers) {
+      server.on('error', error => host.notice({ level: 'warn', message: message(error) }));
+    }
     return listener;
   }
 
+  get listener(): Listener {
+    return this.#listener!;
+  }
+
   get address(): BoundAddress {
-    return this.#listener!.address;
+    return this.listener.address;
   }
 
   get text(): string {
@@ -122,8 +141,17 @@ class OpenListener implements PortableListener {
     for (const socket of early) this.#host.accept(socket, this);
   }
 
-  /** Takes those who have connected already, and closes. */
-  async close(): Promise<void> {
+  /** Takes those who have connected already, and closes. What another process has taken over is left to it. */
+  async close(isHandedOver: boolean): Promise<void> {
+    if (this.listener.isOurs && !isHandedOver) await this.#drain();
+    for (const socket of this.#early ?? []) socket.destroy();
+    this.#early = null;
+    this.index = -1;
+    closeListener(this.listener, isHandedOver);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+
+  async #drain(): Promise<void> {
     // The loop accepts one client in a turn, and may be in the middle of one now.
     const until = performance.now() + QUEUE_DRAIN_MS;
     for (let quiet = 0; quiet < 2 && performance.now() < until;) {
@@ -131,12 +159,6 @@ class OpenListener implements PortableListener {
       await new Promise(resolve => setImmediate(resolve));
       quiet = this.#accepted === before ? quiet + 1 : 0;
     }
-    for (const socket of this.#early ?? []) socket.destroy();
-    this.#early = null;
-    this.index = -1;
-    // close() answers only when its connections have ended too; the listening socket itself closes at once.
-    this.#listener?.server.close();
-    await new Promise(resolve => setImmediate(resolve));
   }
 
   #accept(socket: Socket): void {

@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import { END_REASONS } from '../../events.ts';
-import type { BoundAddress, ConnectionCounts, EndReason } from '../../events.ts';
+import type { BoundAddress, ConnectionCounts, EndReason, OpenConnection } from '../../events.ts';
 import type {
   ChangingSettings,
   CreateEngine,
@@ -14,6 +14,7 @@ import type {
   EngineHost,
   EngineSettings,
   ListenTarget,
+  ListeningSocket,
   PreparedReload,
 } from '../engine.ts';
 import { PendingHellos } from '../pending-hellos.ts';
@@ -42,6 +43,7 @@ class PortableEngine implements Engine {
     this.#settings = settings;
     this.#pending = new PendingHellos(host.pending, settings.pending.all);
     this.#listeners = new PortableListeners({
+      ...settings,
       accept: (socket, listener) => this.#accept(socket, listener),
       notice: notice => host.notice(notice),
     });
@@ -58,6 +60,16 @@ class PortableEngine implements Engine {
 
   measureLag(): Promise<readonly number[]> {
     return Promise.resolve([]);
+  }
+
+  /** Connections stand in the order they were accepted in. */
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    const described: OpenConnection[] = [];
+    for (const connection of this.#connections) {
+      if (described.length === most) break;
+      described.push(connection.describe());
+    }
+    return Promise.resolve(described);
   }
 
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
@@ -78,6 +90,14 @@ class PortableEngine implements Engine {
       },
       abandon: () => opened.abandon(),
     };
+  }
+
+  listening(): readonly ListeningSocket[] {
+    return this.#listeners.sockets();
+  }
+
+  keepSocketFiles(): void {
+    this.#listeners.handOver();
   }
 
   stopListening(): Promise<void> {

@@ -26,7 +26,7 @@ function serve(t: TestContext, owned: boolean): Served {
     },
     refused: () => undefined,
   });
-  listeners.serve([{ fd: rig.front.fd, number: 0, text: 'front', owned }], [null]);
+  listeners.serve([{ fds: [rig.front.fd], number: 0, text: 'front', owned }], [null]);
   return { rig, listeners, accepted: () => accepted };
 }
 
@@ -46,7 +46,7 @@ test(
 test('a socket that others accept on too is left to them, with its queue', needsKernel, async t => {
   const { rig, listeners, accepted } = serve(t, false);
   await connectRaw(t, rig.front.port);
-  listeners.close();
+  listeners.close(false);
   await connectRaw(t, rig.front.port);
   assert.equal(accepted(), 0);
 });
