@@ -66,10 +66,7 @@ export interface FunctionQuestion {
 export interface UserQuestion {
   readonly kind: 'user';
   readonly offer: HelloOffer;
-  readonly client: {
-    readonly peer: PeerAddress;
-    /** As in `BoundAddress.text`. */ readonly listener: string;
-  };
+  readonly client: { readonly peer: PeerAddress; readonly listener: string };
   /** What holds, or has to be asked, if no hook refuses the connection. */
   readonly next: Verdict | NameQuestion | FunctionQuestion;
 }

@@ -24,9 +24,9 @@ import type {
   ProxyStats,
 } from './events.ts';
 import { InForce } from './in-force.ts';
+import { Announcer } from './library/announcer.ts';
 import { describeProxy } from './library/describe-proxy.ts';
 import type { ProxySnapshot } from './library/describe-proxy.ts';
-import { Diagnostics } from './library/diagnostics.ts';
 import { settlesWithin } from './library/settles-within.ts';
 import { closeOnAbort } from './library/surface.ts';
 import type { DrainOptions, DrainResult, ProxyOptions } from './library/surface.ts';
@@ -63,8 +63,8 @@ const NO_ADMIN: ConfigProblem = {
 
 /** What the command needs beyond what embedders see: its configurations are checked, and their warnings told, already. */
 export interface CommandProxy extends SniProxy {
-  /** As `reload`. */
-  reloadChecked(config: CheckedConfig): Promise<ReloadResult>;
+  /** As `reload`; rejects as `load` does, with nothing changed. */
+  reloadFrom(load: () => Promise<CheckedConfig>): Promise<ReloadResult>;
   /** The listening sockets, for another process to take over. */
   listening(): readonly ListeningSocket[];
   /** Another process has them: the files of Unix-domain sockets stay when this one closes. */
@@ -93,16 +93,18 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   readonly #keeper: BackendKeeper;
   readonly #departed: DepartedRoutes;
   readonly #userCode: UserCode;
-  readonly #diagnostics: Diagnostics;
+  readonly #announcer: Announcer;
   readonly #reloads = new ReloadQueue();
   #inForce: InForce;
   #state: 'new' | 'started' | 'closing' = 'new';
-  #interest: RecordInterest;
 
   constructor(config: CheckedConfig, warnings: readonly ConfigProblem[], inherited?: InheritedSockets) {
     super({ captureRejections: true });
     this.#warnings = warnings;
-    this.#interest = { opened: false, ended: false, fingerprints: config.fingerprints };
+    this.#announcer = new Announcer(this, {
+      fingerprints: config.fingerprints,
+      changed: () => this.#engine.interestChanged(),
+    });
     this.#numbering = new Numbering(config);
     const shared = createSharedMemory(this.#numbering.room, config.workers);
     this.#live = openLive(config, shared, 0);
@@ -115,7 +117,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
       {
         publish: published => this.#engine.publish(published),
         endBackend: backend => this.#engine.endBackend(backend),
-        changed: change => this.#announce('backend', change),
+        changed: change => this.#announcer.announce('backend', change),
         notice: notice => this.notice(notice),
       },
     );
@@ -126,10 +128,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
       shared,
       instance: randomBytes(INSTANCE_BYTES).toString('hex'),
     });
-    this.#userCode = new UserCode(config.functions, {
-      notice: notice => this.notice(notice),
-    });
-    this.#diagnostics = this.#followInterest();
+    this.#userCode = new UserCode(config.functions, notice => this.notice(notice));
     this.#userCode.attach(this);
   }
 
@@ -181,7 +180,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     if (this.#isClosing()) throw new SniwayError('ERR_STATE', 'the proxy is closed');
     if (this.#state !== 'new') throw new SniwayError('ERR_STATE', 'a proxy can be started once');
     this.#state = 'started';
-    for (const warning of this.#warnings) this.notice({ level: 'warn', message: describeProblem(warning) });
+    this.#warn(this.#warnings);
     const bound = await this.#engine.listen(this.#inForce.config.listen);
     // close() may have come while binding, and found nothing to close yet.
     if (this.#isClosing()) {
@@ -196,16 +195,21 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
       throw error;
     }
     this.#keeper.start();
-    this.#diagnostics.open();
+    this.#announcer.open();
     return this.addresses;
   }
 
   reload(config: SniwayConfig): Promise<ReloadResult> {
-    return this.#reloads.run(() => this.#replace(requireSound(inspectConfig(config))));
+    return this.reloadFrom(() => {
+      const inspected = inspectConfig(config);
+      const checked = requireSound(inspected);
+      this.#warn(inspected.problems);
+      return Promise.resolve(checked);
+    });
   }
 
-  reloadChecked(config: CheckedConfig): Promise<ReloadResult> {
-    return this.#reloads.run(() => this.#replace(config));
+  reloadFrom(load: () => Promise<CheckedConfig>): Promise<ReloadResult> {
+    return this.#reloads.run(async () => await this.#replace(await load()));
   }
 
   /** Everything that can fail comes first. */
@@ -235,8 +239,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     ledger.update(trackedBackends(next.config));
     this.#inForce = next;
     this.#userCode.replace(next.config.functions);
-    this.#interest = { ...this.#interest, fingerprints: next.config.fingerprints };
-    this.#engine.interestChanged();
+    this.#announcer.wantFingerprints(next.config.fingerprints);
     const { resolver } = next.config;
     this.#keeper.update({ backends: listBackends(next.config), resolver, guard: next.guard });
     await prepared.apply();
@@ -258,7 +261,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   }
 
   snapshot(): ProxySnapshot {
-    return describeProxy(this.#inForce.config, { engine: this.#selected.name, addresses: this.addresses });
+    return describeProxy(this.#inForce.config, {
+      engine: this.#selected.name,
+      addresses: this.addresses,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -275,8 +281,8 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     const terminated = drained ? 0 : this.#engine.connectionCount;
     await this.#engine.terminate('drained');
     this.#keeper.close();
+    this.#announcer.close();
     this.#departed.close();
-    this.#diagnostics.close();
     this.#inForce.addresses = [];
     return { terminated };
   }
@@ -286,8 +292,8 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     await this.#engine.stopListening();
     await this.#engine.terminate('killed');
     this.#keeper.close();
+    this.#announcer.close();
     this.#departed.close();
-    this.#diagnostics.close();
     this.#inForce.addresses = [];
   }
 
@@ -338,63 +344,31 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   }
 
   get interest(): RecordInterest {
-    return this.#interest;
+    return this.#announcer.interest;
   }
 
   opened(connection: ConnectionOpened): void {
-    this.#announce('opened', connection);
+    this.#announcer.announce('opened', connection);
   }
 
   ended(connection: ConnectionEnded): void {
-    this.#announce('ended', connection);
+    this.#announcer.announce('ended', connection);
   }
 
   notice(notice: Notice): void {
-    this.#diagnostics.publish('notice', notice);
-    try {
-      this.emit('notice', notice);
-    } catch (error) {
-      this.#blame('notice', error);
-    }
+    this.#announcer.announce('notice', notice);
   }
 
   /** Called by Node with the rejection of an asynchronous listener. */
   [Symbol.for('nodejs.rejection')](error: unknown, event: string | symbol): void {
-    this.#blame(String(event), error);
+    this.#announcer.blame(String(event), error);
+  }
+
+  #warn(warnings: readonly ConfigProblem[]): void {
+    for (const warning of warnings) this.notice({ level: 'warn', message: describeProblem(warning) });
   }
 
   #isClosing(): boolean {
     return this.#state === 'closing';
-  }
-
-  /** Engines spare themselves the records that nobody listens for. */
-  #followInterest(): Diagnostics {
-    const note = (event: string | symbol, wanted: boolean): void => {
-      if (event !== 'opened' && event !== 'ended') return;
-      this.#interest = { ...this.#interest, [event]: wanted || diagnostics.wants(event) };
-      this.#engine.interestChanged();
-    };
-    const events = this as EventEmitter;
-    const diagnostics = new Diagnostics(this, event => note(event, events.listenerCount(event) > 0));
-    events.on('newListener', (event: string | symbol) => note(event, true));
-    events.on('removeListener', (event: string | symbol) => note(event, events.listenerCount(event) > 0));
-    return diagnostics;
-  }
-
-  #announce<Event extends keyof ProxyEvents>(event: Event, told: ProxyEvents[Event][0]): void {
-    this.#diagnostics.publish(event, told);
-    try {
-      (this as EventEmitter).emit(event, told);
-    } catch (error) {
-      this.#blame(event, error);
-    }
-  }
-
-  /** A faulty listener must not end a process that carries other people's connections. */
-  #blame(event: string, error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const message = `a listener of '${event}' failed: ${text}`;
-    if (event === 'notice') process.emitWarning(message, 'SniwayWarning');
-    else this.notice({ level: 'error', message });
   }
 }

@@ -52,18 +52,18 @@ export interface Ticket {
   waitMs(): number;
 }
 
+/** Somebody who waits for an answer. */
+export interface Asker {
+  /** Put here by who is going to answer; called when the answer is wanted no more. */
+  gone?: (() => void) | undefined;
+}
+
 /** A listener as its connections know it. */
 export interface ListenerRef {
   /** Its place among the listeners of the configuration in force; -1 once it is none of them. */
   readonly index: number;
   /** As in `BoundAddress.text`. */
   readonly text: string;
-}
-
-/** Somebody who waits for an answer. */
-export interface Asker {
-  /** Put here by who is going to answer; called when the answer is wanted no more. */
-  gone?: (() => void) | undefined;
 }
 
 /** The client of one connection, as decisions see it. */

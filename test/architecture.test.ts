@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine'],
   observability: ['base', 'wire'],
   'user-code': ['base', 'wire', 'verdict', 'backends', 'decide', 'config'],
-  library: ['base', 'wire', 'verdict', 'backends', 'limiting', 'decide', 'config'],
+  library: ['base', 'wire', 'verdict', 'backends', 'limiting', 'decide', 'engine types', 'config'],
   proxy: [
     'base',
     'wire',

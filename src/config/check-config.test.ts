@@ -109,9 +109,9 @@ const CHECKED: CheckedConfig = {
   tcp: { keepaliveIdleMs: 90_000, keepaliveIntervalMs: 10_000, keepaliveProbes: 3, userTimeoutMs: 0 },
   workers: 3,
   spin: false,
-  fingerprints: true,
   functions: { routes: new Map(), hooks: {}, timeoutMs: 2_000 },
   asksHooks: false,
+  fingerprints: true,
   engine: 'portable',
   admin: { kind: 'tcp', address: '127.0.0.1', port: 9090 },
 };

@@ -185,11 +185,11 @@ const config = z.strictObject({
   timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
   limits: proxyLimits.optional().describe('What all connections together may take'),
   tcp: tcp.optional().describe("How the kernel finds out that a peer's network is gone"),
+  hooks: hooks.optional().meta({ inPrograms: true }),
   fingerprints: z.boolean().optional().meta({
     description: 'Whether access lines and records of connections have JA3 and JA4 of the client',
     default: false,
   }),
-  hooks: hooks.optional().meta({ inPrograms: true }),
   admin: admin.optional().describe('Metrics and health over HTTP, for the command. Default: none'),
   workers: count(WORKERS_MAX, 'Threads that move bytes (linux engine). Default: one for each processor'),
   spin: z

@@ -53,13 +53,13 @@ export interface SniwayConfig {
   readonly limits?: ProxyLimitsConfig | undefined;
   /** How the kernel finds out that a peer's network is gone. */
   readonly tcp?: TcpConfig | undefined;
+  /** Functions called for all connections; only in a program. Default: none. */
+  readonly hooks?: Hooks | undefined;
   /**
    * Whether records of connections, and so access lines, have the client's JA3 and JA4. It costs each connection some
    * 15 microseconds of processor time. Default false.
    */
   readonly fingerprints?: boolean | undefined;
-  /** Functions called for all connections; only in a program. Default: none. */
-  readonly hooks?: Hooks | undefined;
   /** Metrics and health over HTTP. The command serves them; a program serves `createMetrics` itself. Default: none. */
   readonly admin?: AdminConfig | undefined;
   /** Threads that move bytes, on the linux engine only. Default: one for each processor. */

@@ -9,14 +9,7 @@ import { escapeProtocols } from '../wire/host-name.ts';
 import { formatPeerAddress } from '../wire/peer-address.ts';
 import type { PeerAddress } from '../wire/peer-address.ts';
 import { alertName } from '../wire/tls-alert.ts';
-
-const VERSIONS: ReadonlyMap<number, string> = new Map([
-  [0x0304, '1.3'],
-  [0x0303, '1.2'],
-  [0x0302, '1.1'],
-  [0x0301, '1.0'],
-  [0x0300, 'ssl3'],
-]);
+import { versionBit, versionNames } from '../wire/tls-versions.ts';
 
 export function helloInfo(offer: HelloOffer): HelloInfo {
   let ja3: string | undefined;
@@ -24,7 +17,7 @@ export function helloInfo(offer: HelloOffer): HelloInfo {
   return Object.freeze({
     serverName: offer.serverName,
     alpnProtocols: Object.freeze(escapeProtocols(offer.alpnProtocols, LOGGED_BYTES_MAX)),
-    tlsVersions: Object.freeze(versionsOf(offer)),
+    tlsVersions: versionsOf(offer),
     ech: offer.ech === 'outer' ? 'offered' : offer.ech,
     get ja3() {
       return (ja3 ??= computeJa3(offer));
@@ -49,9 +42,9 @@ export function verdictInfo(verdict: Verdict): VerdictInfo {
 }
 
 /** Highest first; a client without supported_versions names its highest one only. */
-function versionsOf({ supportedVersions, legacyVersion }: HelloOffer): string[] {
+function versionsOf({ supportedVersions, legacyVersion }: HelloOffer): readonly string[] {
   const offered = supportedVersions.length > 0 ? supportedVersions : [legacyVersion];
-  return [...VERSIONS].flatMap(([version, name]) => (offered.includes(version) ? [name] : []));
+  return versionNames(offered.reduce((set, version) => set | versionBit(version), 0));
 }
 
 function answerName(answer: Answer): Rejection['reject'] {

@@ -17,7 +17,7 @@ import { UserCode } from './user-code.ts';
 const QUESTION: UserQuestion = {
   kind: 'user',
   offer: copyOffer({ serverName: 'a.example.com', alpnProtocols: ['h2', 'bell\u0007'] }),
-  client: { peer: UNIX_PEER, listener: 'here' },
+  client: { peer: UNIX_PEER, listener: 'unix:/a' },
   next: {
     kind: 'function',
     route: 'fn',
@@ -29,9 +29,7 @@ const QUESTION: UserQuestion = {
 function createUserCode(config: Partial<SniwayConfig>) {
   const checked = checkConfig({ listen: 443, routes: [{ match: 'x', reject: 'close' }], ...config });
   const notices: Notice[] = [];
-  const userCode = new UserCode(checked.functions, {
-    notice: notice => notices.push(notice),
-  });
+  const userCode = new UserCode(checked.functions, notice => notices.push(notice));
   const context: SettleContext = {
     resolver: { resolve: host => Promise.reject(new ResolveError(host)) },
     guard: createAddressGuard({ allowNets: [], denyNets: [], ownListeners: () => [] }),
@@ -93,9 +91,20 @@ test('UserCode.replace() asks other functions, and lets those under way end', as
   assert.deepEqual(ended, [1]);
 });
 
+test('UserCode asks the function of a route that has gone while workers may not know of it', async () => {
+  const { userCode, ask } = createUserCode(functionsOf(() => '10.0.0.1:1'));
+  const none = { routes: new Map(), hooks: {}, timeoutMs: 1_000 };
+  userCode.replace(none);
+  assert.equal((await ask()).kind, 'relay');
+  userCode.replace(none);
+  assert.equal((await ask()).kind, 'reject');
+});
+
 test('UserCode refuses the connections of a route whose function has gone', async () => {
   const { userCode, notices, ask } = createUserCode(functionsOf(() => 'a:1'));
-  userCode.replace({ routes: new Map(), hooks: {}, timeoutMs: 1_000 });
+  const none = { routes: new Map(), hooks: {}, timeoutMs: 1_000 };
+  userCode.replace(none);
+  userCode.replace(none);
   const verdict = await ask();
   assert.ok(verdict.kind === 'reject');
   assert.deepEqual(

@@ -19,10 +19,6 @@ import { FailureNotices, summaryOf } from './failure-notices.ts';
 import { clientInfo, helloInfo, verdictInfo } from './infos.ts';
 import { readHookAnswer, readRouteAnswer } from './read-answer.ts';
 
-export interface UserCodeOptions {
-  readonly notice: (notice: Notice) => void;
-}
-
 type Listener = (record: ConnectionEnded) => void | Promise<void>;
 
 /** Where records are announced. */
@@ -34,18 +30,24 @@ interface RecordEvents {
 export class UserCode {
   readonly #notices: FailureNotices;
   #functions: UserFunctions;
+  /** Those before, for questions about routes that were asked before they went. */
+  #departed: UserFunctions | null = null;
   #underWay = 0;
   #events: RecordEvents | null = null;
 
-  constructor(functions: UserFunctions, options: UserCodeOptions) {
+  constructor(functions: UserFunctions, notice: (notice: Notice) => void) {
     this.#functions = functions;
-    this.#notices = new FailureNotices(options.notice);
+    this.#notices = new FailureNotices(notice);
   }
 
-  /** From now on these functions are asked; connections that wait for one go on with those they began with. */
+  /**
+   * From now on these functions are asked; connections that wait for one go on with those they began with. Those of
+   * routes that have gone are kept until the next time: workers may still ask for them.
+   */
   replace(functions: UserFunctions): void {
     const events = this.#events;
     if (events !== null) this.#detach(events);
+    this.#departed = this.#functions;
     this.#functions = functions;
     this.#notices.forget();
     if (events !== null) this.attach(events);
@@ -83,6 +85,7 @@ export class UserCode {
     const consultation = new Consultation(
       {
         functions: this.#functions,
+        departed: this.#departed,
         hello: helloInfo(offer),
         client: clientInfo(client.peer, client.listener),
         asker,
@@ -98,6 +101,7 @@ export class UserCode {
 
 interface Consulted {
   readonly functions: UserFunctions;
+  readonly departed: UserFunctions | null;
   readonly hello: HelloInfo;
   readonly client: ClientInfo;
   readonly asker: Asker;
@@ -140,9 +144,10 @@ class Consultation {
   }
 
   async #askRoute(question: FunctionQuestion): Promise<Verdict> {
-    const { functions, hello, client } = this.#about;
+    const { functions, departed, hello, client } = this.#about;
     const { route } = question;
-    const decide = functions.routes.get(route);
+    // Workers follow a moment later than the main thread.
+    const decide = functions.routes.get(route) ?? departed?.routes.get(route);
     try {
       if (decide === undefined) throw new Error('the route has no function any more');
       const answer = readRouteAnswer(await this.#call(call => decide(hello, client, call)));

@@ -4,6 +4,7 @@
  */
 import { describe } from 'node:test';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
+import { describeFunctionReload } from './conformance/function-reload.ts';
 import { describeFunctions } from './conformance/functions.ts';
 import { describeHealth } from './conformance/health.ts';
 import { describeHello } from './conformance/hello.ts';
@@ -56,15 +57,16 @@ export function describeProxyHeaders(engine: EngineName): void {
   });
 }
 
-/** The part about reloads, in files of its own: it takes its time. */
-export function describeReloads(engine: EngineName): void {
-  describe(`${engine} engine`, () => describeReload(engine));
-}
-
 /** The part about functions of users. */
 export function describeFunctionsOf(engine: EngineName): void {
   describe(`${engine} engine`, () => {
     describeFunctions(engine);
     describeHooks(engine);
+    describeFunctionReload(engine);
   });
+}
+
+/** The part about reloads, in files of its own: it takes its time. */
+export function describeReloads(engine: EngineName): void {
+  describe(`${engine} engine`, () => describeReload(engine));
 }

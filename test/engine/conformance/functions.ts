@@ -251,6 +251,8 @@ export function describeFunctions(engine: EngineName): void {
     };
     const proxy = await startProxy(t, {
       engine,
+      // Records of one worker come in their order.
+      workers: 1,
       routes: [
         { name: 'fn', match: NAME, alpn: 'h2', limits: { connections: 1 }, proxyProtocol: 'v1', decide },
         { name: 'nobody', match: 'nobody.example.com', clients: { deny: '127.0.0.0/8' }, decide },

@@ -17,6 +17,8 @@ export function describeHooks(engine: EngineName): void {
     const backend = await startBackend(t);
     const proxy = await startProxy(t, {
       engine,
+      // Records of one worker come in their order.
+      workers: 1,
       hooks,
       routes: [{ name: 'plain', match: NAME, backend: backend.address }],
       ...config,
