@@ -16,10 +16,11 @@ import { initConfig } from './init.ts';
 import { complain, print } from './output.ts';
 import { runProxy } from './run.ts';
 import type { RunFlags, RunHooks } from './run.ts';
+import { UNIT_KINDS, printUnits } from './systemd.ts';
 import { upgradeRunning } from './upgrade.ts';
 import { VERSION } from './version.ts';
 
-const COMMANDS = ['run', 'check', 'explain', 'upgrade', 'init', 'schema', 'help'];
+const COMMANDS = ['run', 'check', 'explain', 'upgrade', 'systemd', 'init', 'schema', 'help'];
 
 const EXAMPLES = `Examples:
   sniway -l 443 -r 'www.example.com=10.0.0.5:443' -r '*.example.org=10.0.0.6:8443'
@@ -74,7 +75,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, visibleArguments: () => [] })
-    .usage('[run|check|explain NAME|upgrade|init|schema] [options]')
+    .usage('[run|check|explain NAME|upgrade|systemd|init|schema] [options]')
     .helpCommand('help [command]', 'show this help')
     // Catches a misspelt command; the list of commands says the rest.
     .argument('[command]');
@@ -120,6 +121,19 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .action(async ({ pid }: { pid?: string }) => {
       const { pidFile } = program.opts<RunFlags>();
       await print(await upgradeRunning({ ...(pid && { pid }), ...(pidFile && { pidFile }) }));
+    });
+  program
+    .command('systemd [unit]')
+    .description('print a service and a socket unit for systemd, or one of them (service, socket)')
+    .action(async (unit: string | undefined) => {
+      const kind = UNIT_KINDS.find(known => known === unit);
+      if (unit !== undefined && kind === undefined) {
+        throw new CommandError(
+          `error: no unit '${escapeControls(unit)}'; write ${listWords(UNIT_KINDS)}`,
+          EXIT.usage,
+        );
+      }
+      await print(await printUnits(kind, program.opts<ConfigFlags>()));
     });
   program
     .command('init [file]')
