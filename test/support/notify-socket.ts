@@ -23,7 +23,6 @@ export class NotifySocket {
     const message = arena.allocate('message', MESSAGE_BYTES_MAX);
     const type = C.SOCK_DGRAM | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC;
     const fd = orThrow(kernel, 'socket', kernel.socket(C.AF_UNIX, type, 0));
-    t.after(() => kernel.close(fd));
     const length = writeSockaddr(arena.view, address.offset, { kind: 'unix', path });
     orThrow(kernel, 'bind', kernel.bind(fd, address.address, length));
     // Its queue is short.
@@ -34,7 +33,10 @@ export class NotifySocket {
         this.messages.push(message.bytes.toString('utf8', 0, count));
       }
     }, POLL_MS);
-    t.after(() => clearInterval(timer));
+    t.after(() => {
+      clearInterval(timer);
+      kernel.close(fd);
+    });
   }
 
   /** Resolves with the first message, of those that come and those that are there, that holds this line. */

@@ -28,11 +28,13 @@ export interface LoadReport {
 }
 
 const TICK_MS = 10;
-/** A machine that cannot keep up makes fewer connections, not a heap of them. */
-const UNDER_WAY_MAX = 1_000;
+/** A machine that cannot keep up makes fewer connections, and not more than one client may have pending. */
+const UNDER_WAY_MAX = 400;
 const STREAM_BYTES_MAX = 4_096;
-const STREAM_PAUSE_MS = 100;
-const WITHIN_MS = 30_000;
+/** Milliseconds between two pieces of a stream, and for each stream beside it. */
+const STREAM_PAUSE_MS = 50;
+const STREAM_SHARE_MS = 1;
+const WITHIN_MS = 60_000;
 const FAILURES_SHOWN_MAX = 20;
 const HELLO = Buffer.from(buildClientHello({ serverName: LOAD_NAME }));
 /** Streams send parts of this from places of their own, so that any byte lost, doubled or mixed up shows. */
@@ -103,7 +105,8 @@ export class SteadyLoad {
   }
 
   #startStream(): Stream {
-    return new Stream(this.#options.port, (bytes, error) => {
+    const pauseMs = STREAM_PAUSE_MS + STREAM_SHARE_MS * this.#options.streams;
+    return new Stream(this.#options.port, pauseMs, (bytes, error) => {
       this.#streamed++;
       this.#bytes += bytes;
       if (error !== null) this.#fail(`a stream after ${bytes} bytes`, error);
@@ -151,14 +154,14 @@ class Stream {
   #fault: Error | null = null;
   #finishing = false;
 
-  constructor(port: number, done: (bytes: number, error: Error | null) => void) {
+  constructor(port: number, pauseMs: number, done: (bytes: number, error: Error | null) => void) {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     this.#socket = socket;
     let hello = HELLO.length;
     socket.on('connect', () => {
       socket.write(HELLO);
       this.#send();
-      this.#timer = setInterval(() => this.#send(), STREAM_PAUSE_MS);
+      this.#timer = setInterval(() => this.#send(), pauseMs);
     });
     socket.on('data', (chunk: Buffer) => {
       const skipped = Math.min(hello, chunk.length);
