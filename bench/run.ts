@@ -23,7 +23,14 @@ import { nginx } from './rivals/nginx.ts';
 import { startContender } from './rivals/run-contender.ts';
 import type { Running, StartPlan } from './rivals/run-contender.ts';
 import { sniproxy } from './rivals/sniproxy.ts';
-import { sniwayLinux, sniwayLinux2, sniwayLinuxSpread, sniwayPortable } from './rivals/sniway.ts';
+import {
+  sniwayLinux,
+  sniwayLinux2,
+  sniwayLinuxSpread,
+  sniwayLogBlocked,
+  sniwayLogRead,
+  sniwayPortable,
+} from './rivals/sniway.ts';
 
 const CONTENDERS: readonly Contender[] = [
   sniwayLinux,
@@ -36,6 +43,8 @@ const CONTENDERS: readonly Contender[] = [
   sniproxy,
   direct,
 ];
+/** Measured only where they are named. */
+const ASKED_FOR: readonly Contender[] = [sniwayLogRead, sniwayLogBlocked];
 const SERVER_NAME = 'bench.example.com';
 const HOLD_NAME = 'hold.example.com';
 const PROXY_CPU = 0;
@@ -189,7 +198,7 @@ async function measureCase(bench: Bench, entry: Case): Promise<readonly Row[]> {
 
 async function main(): Promise<void> {
   const cases = pick(CASES, flags.only);
-  const contenders = pick(CONTENDERS, flags.contenders);
+  const contenders = pick([...CONTENDERS, ...ASKED_FOR], flags.contenders);
   const rounds = Number(flags.rounds);
   const measurements = cases.length * contenders.length * rounds;
   const secondsMax =

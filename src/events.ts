@@ -57,6 +57,9 @@ export interface ConnectionOpened {
   readonly listener: string;
 }
 
+/** What a hello says of Encrypted ClientHello (RFC 9849). */
+export type EchOffer = 'none' | 'offered' | 'inner';
+
 /** The one record of an accepted connection, announced when it has ended. */
 export interface ConnectionEnded extends ConnectionOpened {
   /** The proxy that has named the client in a PROXY header; null if the client itself has connected. */
@@ -69,6 +72,19 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly rawName: string | null;
   /** ALPN protocols the client offered, in its order; escaped, and cut to a bound with `...` as the last. */
   readonly alpnProtocols: readonly string[];
+  /**
+   * Versions of TLS the client offers, the highest first: `1.3`, `1.2`, `1.1`, `1.0`, `ssl3`. A client without the
+   * extension for it, such as one of TLS 1.2, names its highest one only. Empty if no hello was read.
+   */
+  readonly tlsVersions: readonly string[];
+  /**
+   * `offered`: the hello has an Encrypted ClientHello, or GREASE that looks like one, so that `serverName` is the outer
+   * name; `inner`: it is one that somebody in front has decrypted. Null if no hello was read.
+   */
+  readonly ech: EchOffer | null;
+  /** Fingerprints of the client; null unless the configuration asks for `fingerprints`, and a hello was read. */
+  readonly ja3: string | null;
+  readonly ja4: string | null;
   /** The name of the route that matched; null if none did. */
   readonly route: string | null;
   /** The address dialled last (`10.0.0.5:443`, `[::1]:443`, `unix:/path`); null if none was. */
@@ -77,7 +93,7 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly attempts: number;
   /** Milliseconds from accept to the complete hello; null if it never was. */
   readonly helloMs: number | null;
-  /** Milliseconds from the complete hello to a verdict (name look-up included); null without a verdict. */
+  /** Milliseconds from the complete hello to a verdict (name look-up and functions of users included); null without a verdict. */
   readonly resolveMs: number | null;
   /** Milliseconds from the verdict to a connected backend; null without one. */
   readonly dialMs: number | null;
@@ -185,6 +201,15 @@ export interface LimitStats {
   readonly untracked: number;
 }
 
+/** Reloads since the proxy was created. */
+export interface ReloadStats {
+  readonly succeeded: number;
+  /** Those that changed nothing because something was wrong. */
+  readonly failed: number;
+  /** Milliseconds since the Unix epoch when the last one was in force; null if none was. */
+  readonly lastSucceededAtMs: number | null;
+}
+
 /** How a proxy is doing now, and what it has counted since it was created. */
 export interface ProxyStats {
   /** `starting` before the listeners are open, `draining` from the beginning of `close` or `kill` on. */
@@ -192,6 +217,7 @@ export interface ProxyStats {
   readonly connections: ConnectionCounts;
   readonly names: NameStats;
   readonly limits: LimitStats;
+  readonly reloads: ReloadStats;
 }
 
 /** An address a listener is bound to. */

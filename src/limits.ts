@@ -41,6 +41,16 @@ export const PROXY_SOURCES_MAX = 1024;
 export const HELLO_TIMEOUT_MS = 5_000;
 /** Milliseconds for name look-up and connecting together, over all addresses of a backend. */
 export const DIAL_TIMEOUT_MS = 5_000;
+/** Milliseconds for one call of a user's function: a client whose hello is not answered for longer tries again. */
+export const DECIDE_TIMEOUT_MS = 2_000;
+/** Calls of users' functions under way at once, each of which keeps a client waiting; further ones are refused. */
+export const USER_CALLS_MAX = 4_096;
+/** Backends that one answer of a user's function may name: the first and as many as a connection may try after it. */
+export const USER_BACKENDS_MAX = 8;
+/** Milliseconds between two notices that functions of one route, or one hook, fail; failures between are counted. */
+export const USER_NOTICE_MS = 10_000;
+/** Milliseconds between two looks at whether anybody has subscribed to the diagnostics channels. */
+export const DIAGNOSTICS_POLL_MS = 1_000;
 /** Milliseconds between two attempts of one dial race (RFC 8305 section 5, Connection Attempt Delay). */
 export const DIAL_ATTEMPT_DELAY_MS = 250;
 /** Milliseconds until another backend is dialled beside one that does not answer: a SYN lost once is sent again by then. */
@@ -72,6 +82,8 @@ export const KEEPALIVE_ARM_MS = 5_000;
 export const PENDING_BYTES_MAX = 64 * 1024;
 /** Bytes held per direction of a relay before the faster side is paused. */
 export const RELAY_BUFFER_BYTES = 64 * 1024;
+/** Milliseconds that a listener which is closed goes on accepting while clients wait in its queue. */
+export const QUEUE_DRAIN_MS = 1_000;
 /** Connections that wait in the kernel for accept; the kernel caps it at net.core.somaxconn. */
 export const LISTEN_BACKLOG = 4096;
 
@@ -129,6 +141,12 @@ export const DESCRIPTORS_TRACKED_MAX = 1_048_576;
 export const POOL_BACKENDS_MAX = 512;
 /** Backends of all pools that connections are counted of: each takes some memory for each worker. */
 export const BACKENDS_COUNTED_MAX = 65_536;
+/** Backends with counters that reloads may add, beside as many as there were at the start. */
+export const BACKENDS_SPARE = 4096;
+/** Limits of routes and listeners that reloads may add, beside as many as there were at the start. */
+export const LIMIT_SCOPES_SPARE = 4096;
+/** Numbers that are given up before one is used again: long enough for messages under way to be forgotten. */
+export const NUMBERS_RESTING = 256;
 /** Largest weight of a backend: it bounds how long a round of turns is. */
 export const WEIGHT_MAX = 1000;
 /** Other backends that a connection tries when its first one fails: unless configured, and at most. */

@@ -14,6 +14,7 @@ export interface ConfigFlags {
   readonly acceptProxyFrom?: readonly string[];
   readonly admin?: string;
   readonly adminRemote?: boolean;
+  readonly fingerprints?: boolean;
   readonly engine?: string;
   readonly workers?: string;
   readonly helloTimeout?: string;
@@ -80,6 +81,7 @@ export function addConfigFlags(command: Command): void {
     )
     .option('--admin <addr>', 'answer /metrics, /livez and /readyz here: 127.0.0.1:9090, 9090, unix:/path')
     .option('--admin-remote', 'let --admin be an address that other machines reach')
+    .option('--fingerprints', 'tell JA3 and JA4 of clients in access lines')
     .option('--engine <engine>', 'auto, portable or linux (default: auto)')
     .option('--workers <n>', 'threads that move bytes, linux engine only (default: one for each processor)')
     .option('--hello-timeout <time>', 'time for the whole ClientHello (default: 5s)')
@@ -122,6 +124,7 @@ export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
     input['workers'] = /^[0-9]+$/.test(flags.workers) ? Number(flags.workers) : flags.workers;
     put(['workers'], '--workers', flags.workers);
   }
+  if (flags.fingerprints === true) input['fingerprints'] = true;
   mergeAdmin(input, flags, put);
   mergeGuard(input, flags, put);
   mergeResolver(input, flags.resolver, put);

@@ -13,6 +13,10 @@ const record: ConnectionEnded = {
   serverName: 'www.example.com',
   rawName: null,
   alpnProtocols: ['h2', 'http/1.1'],
+  tlsVersions: ['1.3', '1.2'],
+  ech: 'none',
+  ja3: null,
+  ja4: null,
   route: '*.example.com',
   backend: '10.0.0.5:443',
   attempts: 1,
@@ -31,6 +35,8 @@ const refused: ConnectionEnded = {
   serverName: null,
   rawName: '10.0.0.1',
   alpnProtocols: [],
+  tlsVersions: [],
+  ech: null,
   route: null,
   backend: null,
   helloMs: null,
@@ -45,7 +51,7 @@ describe('formatAccessLine()', () => {
     assert.equal(
       formatAccessLine(record, 'text'),
       '2026-01-02T03:04:05.678Z [2001:db8::1]:50000 www.example.com route=*.example.com backend=10.0.0.5:443 ' +
-        'alpn=h2,http/1.1 hello=0.5ms resolve=0ms dial=1.3ms total=1234.6ms in=517 out=4096 end=done',
+        'alpn=h2,http/1.1 tls=1.3 hello=0.5ms resolve=0ms dial=1.3ms total=1234.6ms in=517 out=4096 end=done',
     );
   });
 
@@ -55,6 +61,21 @@ describe('formatAccessLine()', () => {
       '2026-01-02T03:04:05.678Z [2001:db8::1]:50000 "10.0.0.1" route=- backend=- alpn=- hello=- resolve=- dial=- ' +
         'total=1234.6ms in=517 out=4096 end=no-sni detail="some detail"',
     );
+  });
+
+  test('tells of a hello what is special', () => {
+    const special = {
+      ...record,
+      ech: 'offered',
+      ja3: 'a'.repeat(32),
+      ja4: 't13d1516h2_8daaf6152771_e5627efa2ab1',
+    } as const;
+    assert.match(
+      formatAccessLine(special, 'text'),
+      / alpn=h2,http\/1\.1 tls=1\.3 ech=offered ja3=a{32} ja4=t13d1516h2_8daaf6152771_e5627efa2ab1 hello=/,
+    );
+    const { ech, ja3, ja4 } = JSON.parse(formatAccessLine(special, 'json')) as Record<string, unknown>;
+    assert.deepEqual([ech, ja3, ja4], [special.ech, special.ja3, special.ja4]);
   });
 
   test('tells who has named the client', () => {
@@ -83,6 +104,11 @@ describe('formatAccessLine()', () => {
       serverName: 'www.example.com',
       rawName: null,
       alpn: ['h2', 'http/1.1'],
+      tlsVersion: '1.3',
+      tlsVersions: ['1.3', '1.2'],
+      ech: 'none',
+      ja3: null,
+      ja4: null,
       route: '*.example.com',
       backend: '10.0.0.5:443',
       attempts: 1,

@@ -3,6 +3,7 @@ import { ByteReader } from './byte-reader.ts';
 import { EXTENSIONS, SESSION_ID_OFFSET } from './hello-layout.ts';
 import type { EchKind, HelloLayout } from './hello-layout.ts';
 import { computeJa3, computeJa4 } from './fingerprint.ts';
+import { versionBit } from './tls-versions.ts';
 
 /**
  * One valid ClientHello (RFC 8446 section 4.1.2). It views the bytes it was read from: what is read after those have
@@ -67,6 +68,18 @@ export class ClientHello {
   /** Versions of supported_versions, such as 0x0304; empty without the extension, as in TLS 1.2 and older. */
   get supportedVersions(): number[] {
     return readNumbers(this.#find(EXTENSIONS.supported_versions).vector8());
+  }
+
+  /** The versions of TLS the client offers, for `versionNames`; allocates nothing. */
+  get versionSet(): number {
+    const body = this.#body;
+    const at = this.#layout.versionsOffset;
+    // Without the extension, legacy_version is the highest one (RFC 8446 section 4.2.1).
+    if (at === 0) return versionBit((body[0]! << 8) | body[1]!);
+    const end = at + 1 + body[at]!;
+    let set = 0;
+    for (let next = at + 1; next < end; next += 2) set |= versionBit((body[next]! << 8) | body[next + 1]!);
+    return set;
   }
 
   get supportedGroups(): number[] {

@@ -102,6 +102,7 @@ describe('parseHelloLayout() about the fixed part', () => {
       serverName: 'a.example',
       rawName: null,
       ech: 'none',
+      versionsOffset: 0,
       ciphersOffset: 36,
       extensionsOffset: 44,
     });
@@ -109,6 +110,7 @@ describe('parseHelloLayout() about the fixed part', () => {
       serverName: null,
       rawName: null,
       ech: 'none',
+      versionsOffset: 0,
       ciphersOffset: 35,
       extensionsOffset: 41,
     });

@@ -29,6 +29,8 @@ export interface HelloLayout {
   /** A view of the host_name entry where it is an IP literal, and so no name; else null. */
   readonly rawName: Uint8Array | null;
   readonly ech: EchKind;
+  /** Offset of the list of supported_versions, its 1-byte length; 0 without the extension. */
+  readonly versionsOffset: number;
   /** Offset of the cipher list's 2-byte length. */
   readonly ciphersOffset: number;
   /** Offset of the first extension; the body's length if there is none. */
@@ -59,6 +61,7 @@ export function parseHelloLayout(body: Uint8Array): HelloLayout | HelloInvalid {
     serverName: null,
     rawName: null,
     ech: 'none',
+    versionsOffset: 0,
     ciphersOffset,
     extensionsOffset: body.length,
   };
@@ -119,6 +122,7 @@ function checkExtension(type: number, data: ByteReader, layout: Mutable<HelloLay
     case EXTENSIONS.signature_algorithms:
       return checkNumbers(data, data.vector16(), 2);
     case EXTENSIONS.supported_versions:
+      layout.versionsOffset = data.position;
       return checkNumbers(data, data.vector8(), 2);
     case EXTENSIONS.ec_point_formats:
       return checkNumbers(data, data.vector8(), 1);

@@ -1,7 +1,7 @@
 /** What the papers say is so: samples are checked, flags exist, tables are complete. */
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
 import { describe, test } from 'node:test';
 import { fromJSONSchema } from 'zod';
 import { EXIT } from '../../src/cli/exit-codes.ts';
@@ -20,7 +20,13 @@ import { commandFile, projectRoot } from '../support/project.ts';
 import { startProxy } from '../support/proxies.ts';
 
 const docs = join(projectRoot, 'docs');
-const PAPERS = ['README.md', 'ARCHITECTURE.md', ...readdirSync(docs).map(name => `docs/${name}`)];
+const PAPERS = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  ...readdirSync(docs).map(name => `docs/${name}`),
+];
 const read = (paper: string): string => readFileSync(join(projectRoot, paper), 'utf8');
 
 /** Fenced blocks of a language. */
@@ -148,6 +154,30 @@ describe('the tables of the papers', () => {
   });
 });
 
+test('the changelog begins with the version that this is', () => {
+  const { version } = JSON.parse(read('package.json')) as { version: string };
+  assert.equal(/^## \[([^\]]+)\]/m.exec(read('CHANGELOG.md'))?.[1], version);
+});
+
+test('the papers link to what there is', () => {
+  for (const paper of PAPERS) {
+    for (const [, target = ''] of read(paper).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const [file = '', anchor] = target.split('#');
+      const linked = file === '' ? paper : normalize(join(dirname(paper), file));
+      assert.ok(existsSync(join(projectRoot, linked)), `${paper}: ${target}`);
+      if (anchor === undefined) continue;
+      const anchors = [...read(linked).matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+        title
+          .toLowerCase()
+          .replaceAll(/[^\w -]/g, '')
+          .replaceAll(' ', '-'),
+      );
+      assert.ok(anchors.includes(anchor), `${paper}: ${target}`);
+    }
+  }
+});
+
 test('the page on the configuration is what the schema says', async t => {
   const script = join(projectRoot, 'dist', 'scripts', 'configuration-reference.js');
   const { code, stderr } = await run(t, [process.execPath, script, '--check']);
@@ -164,6 +194,10 @@ test('the access line of the README has the fields that access lines have', () =
     serverName: 'apple.example.com',
     rawName: null,
     alpnProtocols: ['h2'],
+    tlsVersions: ['1.3', '1.2'],
+    ech: 'none',
+    ja3: null,
+    ja4: null,
     route: 'apple.example.com',
     backend: '127.0.0.1:2',
     attempts: 1,
@@ -177,7 +211,7 @@ test('the access line of the README has the fields that access lines have', () =
     detail: null,
   };
   const shape = (line: string): string => line.trim().replaceAll(/[^ =]+(?= |$)/g, '_');
-  const sample = blocksOf('README.md', 'text')[0] ?? '';
+  const [sample = ''] = (blocksOf('README.md', 'text').at(-1) ?? '').split('\n');
   assert.equal(shape(sample), shape(formatAccessLine(record, 'text')));
 });
 
@@ -192,6 +226,12 @@ test('the bounds that the papers tell are those that hold', () => {
   assert.ok(reasons.includes(`more than ${limits.HELLO_RECORDS_MAX.toLocaleString('en')} records`));
   const command = read('docs/command.md').replaceAll('\n', ' ');
   assert.ok(command.includes(`up to ${limits.LOG_BUFFER_BYTES_MAX / 1024 / 1024} MiB wait`));
+  const security = read('SECURITY.md').replaceAll('\n', ' ');
+  const { PENDING_HELLOS, PENDING_HELLOS_PER_CLIENT, HELLO_TIMEOUT_MS, HELLO_BYTES_MAX } = limits;
+  assert.ok(security.includes(`bytes and records of a hello (${HELLO_BYTES_MAX / 1024} KiB)`));
+  assert.ok(security.includes(`time for it (${HELLO_TIMEOUT_MS / 1000} s, and a pace)`));
+  const pending = `${PENDING_HELLOS.toLocaleString('en')}, and ${PENDING_HELLOS_PER_CLIENT} of each client`;
+  assert.ok(security.includes(`hellos that pend (${pending}`));
   const architecture = read('ARCHITECTURE.md').replaceAll('\n', ' ');
   assert.equal(limits.LINGER_TIMEOUT_MS, 1_000);
   assert.ok(architecture.includes(`at most a second and ${limits.LINGER_BYTES_MAX / 1024} KiB`));

@@ -10,6 +10,7 @@ import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { buildClientHello } from '../support/hello-builder.ts';
+import { readHello } from '../support/hello-facts.ts';
 import {
   connectRaw,
   eventually,
@@ -71,6 +72,7 @@ describe('sniway, asked for help', () => {
     const keys = [
       'admin',
       'engine',
+      'fingerprints',
       'guard',
       'include',
       'limits',
@@ -208,6 +210,18 @@ describe('sniway explain', () => {
 });
 
 describe('sniway, running', () => {
+  test('tells fingerprints with --fingerprints', async t => {
+    const args = ['-s', 'example.org', '--fingerprints', '--log-format', 'json'];
+    const proxy = await startSniway(t, args);
+    const client = await connectRaw(t, proxy.port);
+    client.end(HELLO);
+    await readToEnd(client);
+    const [line = ''] = await proxy.accessLines(1);
+    const { ja3, ja4 } = readHello(HELLO);
+    const record = JSON.parse(line) as Record<string, unknown>;
+    assert.deepEqual([record['ja3'], record['ja4']], [ja3, ja4]);
+  });
+
   test('prints one access line for each connection', async t => {
     const echo = await startEchoBackend(t);
     const proxy = await startSniway(t, ['-r', `${NAME}=${echo.address}`]);
@@ -222,7 +236,7 @@ describe('sniway, running', () => {
     assert.match(
       lines[0] ?? '',
       new RegExp(
-        `^\\S+Z 127\\.0\\.0\\.1:${localPort} ${NAME} route=${NAME} backend=${echo.address} alpn=h2 hello=[0-9.]+ms ` +
+        `^\\S+Z 127\\.0\\.0\\.1:${localPort} ${NAME} route=${NAME} backend=${echo.address} alpn=h2 tls=1\\.3 hello=[0-9.]+ms ` +
           `resolve=[0-9.]+ms dial=[0-9.]+ms total=[0-9.]+ms in=${HELLO.length} out=${HELLO.length} end=done$`,
       ),
     );

@@ -19,6 +19,7 @@ export function factsOf(hello: ClientHello) {
     extensions: hello.extensions,
     alpnProtocols: hello.alpnProtocols,
     supportedVersions: hello.supportedVersions,
+    versionSet: hello.versionSet,
     supportedGroups: hello.supportedGroups,
     signatureAlgorithms: hello.signatureAlgorithms,
     ecPointFormats: hello.ecPointFormats,

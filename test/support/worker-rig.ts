@@ -80,6 +80,7 @@ export class WorkerRig {
       ask: () => 0,
       forget: () => undefined,
       wantsRecords: true,
+      wantsFingerprints: false,
       ended: (connection, endReason) => void this.ended.push({ connection, endReason }),
       notice: (level, message) => void this.notices.push({ level, message }),
     };
@@ -122,7 +123,13 @@ export class WorkerRig {
   }
 
   #accept(fd: number, peer: LinuxConnection['accepted']['peer']): void {
-    const connection = new LinuxConnection(this.context, { fd, id: 1, listener: 0, peer, ticket: null });
+    const connection = new LinuxConnection(this.context, {
+      fd,
+      id: 1,
+      listener: { index: 0, number: 0, text: 'rig' },
+      peer,
+      ticket: null,
+    });
     try {
       connection.start(this.context.settings.hello, null);
     } catch (error) {

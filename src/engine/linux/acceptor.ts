@@ -1,5 +1,11 @@
 /** Accepts connections on the sockets of one listener, as long as there are descriptors to be had. */
-import { ACCEPT_BATCH_MAX, ACCEPT_PAUSE_MS, EXHAUSTED_EPISODE_MS, SPARE_DESCRIPTORS } from '../../limits.ts';
+import {
+  ACCEPT_BATCH_MAX,
+  ACCEPT_PAUSE_MS,
+  EXHAUSTED_EPISODE_MS,
+  LISTEN_BACKLOG,
+  SPARE_DESCRIPTORS,
+} from '../../limits.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
 import { readPeer } from './peer-address.ts';
 import type { EventOwner } from './reactor.ts';
@@ -43,6 +49,18 @@ export class Acceptor extends WheelTimer implements EventOwner {
     this.#options = options;
     this.#queues = options.fds.map(fd => ({ fd, watch: -1, batch: 1, lastTurn: -1 }));
     this.#listen();
+  }
+
+  /** Accepts all that are queued. */
+  drain(): void {
+    for (const { fd: listener } of this.#queues) {
+      const { sockets } = this.#context;
+      for (let count = 0; count < LISTEN_BACKLOG; count++) {
+        const fd = sockets.accept(listener);
+        if (fd === -1) break;
+        this.#options.accept(fd, readPeer(sockets.peer));
+      }
+    }
   }
 
   /** Accepts no more; the sockets stay open. */

@@ -5,20 +5,22 @@ import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { PendingEntry } from '../pending-hellos.ts';
 import { StreamBuffer } from '../stream-buffer.ts';
 import { nowMs } from './clock.ts';
+import { ConnectionFacts } from './connection-facts.ts';
 import type { EventOwner } from './reactor.ts';
+import type { NumberedListener } from './records.ts';
 import { READ_EVENTS } from './relay.ts';
 import type { RelayedSocket } from './relay.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLPRI, EPOLLRDHUP } from './syscalls/constants.ts';
 import { errnoName } from './syscalls/system-error.ts';
-import { WheelTimer } from './timer-wheel.ts';
 import type { WorkerContext } from './worker-context.ts';
 
 export interface AcceptedSocket extends Client {
+  readonly listener: NumberedListener;
   readonly fd: number;
   readonly id: number;
 }
 
-export abstract class ClientSide extends WheelTimer implements EventOwner {
+export abstract class ClientSide extends ConnectionFacts implements EventOwner {
   readonly accepted: AcceptedSocket;
   /** Its place among those whose hello has not come; for the worker alone. */
   pending: PendingEntry | null = null;

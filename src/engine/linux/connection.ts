@@ -3,7 +3,7 @@
  * never waits, and reports exactly one end.
  */
 import type { EndReason } from '../../events.ts';
-import { LINGER_TIMEOUT_MS, LOGGED_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
+import { LINGER_TIMEOUT_MS, PENDING_BYTES_MAX } from '../../limits.ts';
 import type {
   BackendOutcome,
   Candidate,
@@ -16,7 +16,6 @@ import type {
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
-import { escapeProtocols } from '../../wire/host-name.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { dialFailure, limitFailure, relayOutcome } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
@@ -40,21 +39,6 @@ const NOTHING = new Uint8Array(0);
 
 export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOutcome, Placed {
   place = -1;
-  /** Readings of the monotonic clock, in milliseconds; 0 for what has not been reached. */
-  readonly acceptedAtMs: number;
-  helloAtMs = 0;
-  verdictAtMs = 0;
-  dialedAtMs = 0;
-  rawName: Uint8Array | null = null;
-  alpnProtocols: readonly string[] = [];
-  route: string | null = null;
-  /** Dialled last. */
-  candidate: Candidate | null = null;
-  /** Candidates that were dialled, or passed over at their limit. */
-  attempts = 0;
-  detail: string | null = null;
-  bytesFromClient = 0;
-  bytesFromBackend = 0;
   #stage: Stage = 'hello';
   #endReason: EndReason | null = null;
   #reader: HelloReader | null = null;
@@ -173,13 +157,10 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
     this.#stage = 'deciding';
     this.helloAtMs = this.clock();
     this.serverName = hello.serverName;
-    if (host.wantsRecords) {
-      this.alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
-      this.rawName = hello.rawName === null ? null : Uint8Array.from(hello.rawName);
-    }
+    if (host.wantsRecords) this.noteHello(hello, host.wantsFingerprints);
     const decision = host.decide(hello, this.client);
     if (wantsAlpn(decision)) this.offered = hello.alpnProtocols;
-    if (decision.kind !== 'resolve') return this.#follow(decision, stream);
+    if (decision.kind === 'relay' || decision.kind === 'reject') return this.#follow(decision, stream);
     this.keepWaiting(stream);
     if (this.#stage !== 'deciding') return;
     this.#question = host.ask(decision, verdict => this.#onAnswer(verdict));
@@ -239,7 +220,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
 
   /** Waits for the first of the candidates; `fd` is the attempt at the first one if it has been made already. */
   #race(verdict: RelayVerdict, stream: Uint8Array, fd: number): void {
-    const spentMs = this.verdictAtMs - this.helloAtMs;
+    const spentMs = this.verdictAtMs - this.helloAtMs - (verdict.waitedMs ?? 0);
     this.setTimer(Math.max(0, this.context.settings.dialTimeoutMs - spentMs));
     const dial = new Dial(this.context, verdict, this);
     this.#dial = dial;

@@ -36,6 +36,8 @@ export interface ListenSockets {
   readonly fds: readonly number[];
   /** A socket file to be removed at the end, or null. */
   readonly path: string | null;
+  /** Whether Sniway has opened them, and no service manager goes on listening on them. */
+  readonly isOurs: boolean;
 }
 
 export interface ListenSettings {
@@ -87,6 +89,22 @@ export async function openListenSockets(
   throw listenError(target, code);
 }
 
+/** Other settings for sockets that are open already. */
+export function adjustListenSockets(
+  sockets: Sockets,
+  { fds, address }: ListenSockets,
+  settings: ListenSettings,
+): void {
+  if (address.kind === 'tcp') for (const fd of fds) prepareTcp(sockets, fd, settings);
+}
+
+/** What sockets accepted there inherit, and how they are accepted. */
+function prepareTcp(sockets: Sockets, fd: number, { tcp, defers }: ListenSettings): void {
+  sockets.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  sockets.keepAlive(fd, tcp);
+  sockets.setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defers ? DEFER_ACCEPT_S : 0);
+}
+
 /** Closes them and removes their socket file. */
 export function closeListenSockets(sockets: Sockets, { fds, path }: ListenSockets): void {
   for (const fd of fds) sockets.close(fd);
@@ -103,7 +121,7 @@ class Opener {
   readonly #target: ListenTarget;
   readonly #settings: ListenSettings;
   readonly #fds: number[] = [];
-  #ownsFile = true;
+  #isOurs = true;
 
   constructor(sockets: Sockets, target: ListenTarget, settings: ListenSettings) {
     this.#sockets = sockets;
@@ -129,27 +147,28 @@ class Opener {
       kernel.fcntl(fd, F_SETFL, kernel.fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
     }
     this.#fds.push(...fds);
-    this.#ownsFile = isOurs;
+    this.#isOurs = isOurs;
     const bound = this.#sockets.localAddress(fds[0]!);
     if (bound.kind === 'unix') return null;
-    for (const fd of fds) this.#prepareTcp(fd);
+    for (const fd of fds) prepareTcp(this.#sockets, fd, this.#settings);
     if (isOurs) this.#addSockets(bound);
     return null;
   }
 
   opened(): ListenSockets {
     const target = this.#target;
+    const isOurs = this.#isOurs;
+    const common = { target, fds: this.#fds, isOurs };
     const bound = this.#sockets.localAddress(this.#fds[0]!);
     if (bound.kind === 'tcp') {
       const { address, port } = bound;
       const text = formatEndpoint(bound);
-      return { target, address: { kind: 'tcp', address, port, text }, path: null, fds: this.#fds };
+      return { ...common, address: { kind: 'tcp', address, port, text }, path: null };
     }
     // The portable engine binds another name, which it then renames.
     const path = target.kind === 'unix' ? target.path : bound.path;
     const address: BoundAddress = { kind: 'unix', address: path, port: 0, text: `unix:${path}` };
-    const ownsFile = target.kind === 'unix' && this.#ownsFile;
-    return { target, address, path: ownsFile ? path : null, fds: this.#fds };
+    return { ...common, address, path: target.kind === 'unix' && isOurs ? path : null };
   }
 
   /**
@@ -181,17 +200,10 @@ class Opener {
         const local = this.#sockets.localAddress(fd);
         if (local.kind === 'tcp') bound = local.port;
       }
-      this.#prepareTcp(fd);
+      prepareTcp(this.#sockets, fd, this.#settings);
       if (this.#sockets.listen(fd, LISTEN_BACKLOG) === -1) return true;
     }
     return false;
-  }
-
-  /** What sockets accepted here inherit, and how they are accepted. */
-  #prepareTcp(fd: number): void {
-    this.#sockets.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    this.#sockets.keepAlive(fd, this.#settings.tcp);
-    this.#sockets.setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, this.#settings.defers ? DEFER_ACCEPT_S : 0);
   }
 
   /** A Unix-domain socket is one, on which all workers accept. */

@@ -38,7 +38,7 @@ export class OldestQuestion {
   /** `tells` by worker, null for one that is being replaced; one that does not answer within a second is left out. */
   async ask(tells: readonly ((() => void) | null)[], most: number): Promise<readonly OpenConnection[]> {
     const answers = await Promise.all(
-      tells.map((tell, worker) => (tell === null ? [] : this.#askOne(worker, tell))),
+      tells.map((tell, worker) => (tell === null ? Promise.resolve([]) : this.#askOne(worker, tell))),
     );
     return answers
       .flat()

@@ -20,7 +20,6 @@ export abstract class ProxiedSide extends ClientSide {
   /** Who counts as the client, and what a PROXY header has told of it. */
   client: Client;
   proxied: ProxiedClient | null = null;
-  serverName: string | null = null;
   /** ALPN protocols as the client has sent them; kept only for PROXY headers. */
   protected offered: readonly string[] = [];
   protected helloDeadline: HelloDeadline | null = null;

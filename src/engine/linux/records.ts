@@ -4,8 +4,11 @@ import { END_REASONS } from '../../events.ts';
 import type { ClientAddress, ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
 import { LOGGED_BYTES_MAX } from '../../limits.ts';
 import { escapeBytes } from '../../wire/host-name.ts';
+import type { ListenerRef } from '../../verdict.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
+import { versionNames } from '../../wire/tls-versions.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
+import { echOffer } from '../hello-notes.ts';
 import type { LinuxConnection } from './connection.ts';
 import { formatPeer } from './peer-address.ts';
 
@@ -14,17 +17,22 @@ const ENDED = 1;
 const NUMBER_BYTES = 8;
 /** Family, address and port. */
 const PEER_BYTES = 1 + 16 + 2;
-/** Kind, peer and listener; the numbers and the end reason of an ended one. */
-const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 2;
-const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + PEER_BYTES;
+/** Kind, peer and listener; of an ended one numbers, end reason, attempts, TLS versions, ECH, and who has named the client. */
+const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 4;
+const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + 1 + 1 + PEER_BYTES;
 /** Length of a text that is null. */
 const NULL_LENGTH = 0xffff_ffff;
+
+/** A listener of a worker. Its number stays the same as long as the process lives, and is no other's. */
+export interface NumberedListener extends ListenerRef {
+  readonly number: number;
+}
 
 /** A connection that was opened, for packing. */
 export interface OpenedFacts {
   readonly id: number;
   readonly peer: PeerAddress;
-  readonly listener: number;
+  readonly listener: NumberedListener;
 }
 
 /** Collects records into one stretch of bytes. */
@@ -82,6 +90,8 @@ export class RecordPacker {
     this.#view.setUint8(this.#length++, END_REASONS.indexOf(endReason));
     this.#view.setUint16(this.#length, connection.attempts);
     this.#length += 2;
+    this.#view.setUint8(this.#length++, connection.tlsVersions);
+    this.#view.setUint8(this.#length++, connection.ech);
     this.#view.setUint8(this.#length++, proxied === null ? 0 : 1);
     if (proxied !== null) this.#putPeer(accepted.peer);
     for (const text of texts) this.#putText(text);
@@ -103,8 +113,8 @@ export class RecordPacker {
     this.#view.setUint8(this.#length++, kind);
     this.#putNumber(id);
     this.#putPeer(peer);
-    this.#view.setUint16(this.#length, listener);
-    this.#length += 2;
+    this.#view.setUint32(this.#length, listener.number);
+    this.#length += 4;
   }
 
   #putPeer({ family, words, port }: PeerAddress): void {
@@ -134,7 +144,7 @@ export interface RecordReaders {
   ended(connection: ConnectionEnded): void;
 }
 
-/** Unpacks all records; `listeners` are the texts of the listeners by their index. */
+/** Unpacks all records; `listeners` are the texts of the listeners by their number. */
 export function unpackRecords(bytes: Uint8Array, listeners: readonly string[], readers: RecordReaders): void {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const unpacker = new Unpacker(buffer, listeners);
@@ -165,8 +175,8 @@ class Unpacker {
   #opened(): ConnectionOpened {
     const id = this.#number();
     const client = this.#peer();
-    const listener = this.#listeners[this.#buffer.readUInt16BE(this.#at)] ?? '';
-    this.#at += 2;
+    const listener = this.#listeners[this.#buffer.readUInt32BE(this.#at)] ?? '';
+    this.#at += 4;
     return { id, client, listener };
   }
 
@@ -192,18 +202,33 @@ class Unpacker {
     const endReason = END_REASONS[this.#buffer.readUInt8(this.#at++)] ?? 'internal-error';
     const attempts = this.#buffer.readUInt16BE(this.#at);
     this.#at += 2;
+    const tlsVersions = versionNames(this.#buffer.readUInt8(this.#at++));
+    const ech = echOffer(this.#buffer.readUInt8(this.#at++));
     const peer = this.#buffer.readUInt8(this.#at++) === 0 ? null : this.#peer();
     const serverName = this.#text();
     const rawName = this.#text();
     const route = this.#text();
     const backend = this.#text();
     const detail = this.#text();
+    const ja3 = this.#text();
+    const ja4 = this.#text();
     const count = this.#buffer.readUInt32BE(this.#at);
     this.#at += 4;
     const alpnProtocols = Array.from({ length: count }, () => this.#text() ?? '');
     const times = { startedAtMs, helloMs, resolveMs, dialMs, totalMs };
     const names = { serverName, rawName, alpnProtocols, route, backend, attempts };
-    return { ...opened, peer, ...times, ...names, bytesFromClient, bytesFromBackend, endReason, detail };
+    const client = { tlsVersions, ech, ja3, ja4 };
+    return {
+      ...opened,
+      peer,
+      ...times,
+      ...names,
+      ...client,
+      bytesFromClient,
+      bytesFromBackend,
+      endReason,
+      detail,
+    };
   }
 
   #number(): number {
@@ -234,6 +259,10 @@ export function lostRecord(connection: ConnectionOpened): ConnectionEnded {
     serverName: null,
     rawName: null,
     alpnProtocols: [],
+    tlsVersions: [],
+    ech: null,
+    ja3: null,
+    ja4: null,
     route: null,
     backend: null,
     attempts: 0,
@@ -249,13 +278,15 @@ export function lostRecord(connection: ConnectionOpened): ConnectionEnded {
 }
 
 function textsOf(connection: LinuxConnection): readonly (string | null)[] {
-  const { serverName, rawName, route, candidate, detail } = connection;
+  const { serverName, rawName, route, candidate, detail, fingerprints } = connection;
   return [
     serverName,
     rawName === null ? null : escapeBytes(rawName, LOGGED_BYTES_MAX),
     route,
     candidate === null ? null : formatEndpoint(candidate.endpoint),
     detail,
+    fingerprints === null ? null : fingerprints.ja3,
+    fingerprints === null ? null : fingerprints.ja4,
   ];
 }
 

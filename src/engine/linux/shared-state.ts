@@ -5,6 +5,7 @@
 import { END_REASONS } from '../../events.ts';
 import type { ConnectionCounts, EndReason } from '../../events.ts';
 import { DESCRIPTORS_TRACKED_MAX } from '../../limits.ts';
+import type { RecordInterest } from '../engine.ts';
 
 /** Numbers of one worker; each has one writer, which needs no atomic operation. */
 const OPEN = 0;
@@ -13,7 +14,7 @@ const DROPPED_RECORDS = 2;
 const RECORD_BYTES_SENT = 3;
 /** Written by the main thread. */
 const RECORD_BYTES_READ = 4;
-/** Written by the main thread: 1 if somebody listens to opened connections, 2 to ended ones. */
+/** Written by the main thread: 1 if somebody listens to opened connections, 2 to ended ones, 4 with fingerprints. */
 const INTEREST = 5;
 const FIRST_REASON = 6;
 const NUMBERS = FIRST_REASON + END_REASONS.length;
@@ -59,6 +60,10 @@ export class WorkerCounters {
     return (this.#numbers[INTEREST]! & 2) !== 0;
   }
 
+  get wantsFingerprints(): boolean {
+    return (this.#numbers[INTEREST]! & 4) !== 0;
+  }
+
   ended(reason: EndReason): number {
     return this.#numbers[FIRST_REASON + REASON_INDEX[reason]]!;
   }
@@ -90,8 +95,8 @@ export class WorkerCounters {
     this.#numbers[RECORD_BYTES_READ]! += bytes;
   }
 
-  setInterest({ opened, ended }: { readonly opened: boolean; readonly ended: boolean }): void {
-    this.#numbers[INTEREST] = (opened ? 1 : 0) | (ended ? 2 : 0);
+  setInterest({ opened, ended, fingerprints }: RecordInterest): void {
+    this.#numbers[INTEREST] = (opened ? 1 : 0) | (ended ? 2 : 0) | (fingerprints ? 4 : 0);
   }
 
   /** Takes down that a worker died: answers how many connections it took along. */

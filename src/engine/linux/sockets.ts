@@ -9,6 +9,7 @@ import {
   IPPROTO_TCP,
   MSG_NOSIGNAL,
   MSG_PEEK,
+  SHUT_RD,
   SHUT_WR,
   SIOCOUTQ,
   SO_ACCEPTCONN,
@@ -117,6 +118,11 @@ export class Sockets {
   /** 0, or -1. */
   listen(fd: number, backlog: number): number {
     return this.#check(this.kernel.listen(fd, backlog));
+  }
+
+  /** Nobody can connect to a listening socket any more. Its queue is reset. */
+  stopListening(fd: number): void {
+    this.kernel.shutdown(fd, SHUT_RD);
   }
 
   /** Whether a descriptor is a listening socket; if not, `errno` says what is wrong with it. */

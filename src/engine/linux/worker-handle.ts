@@ -33,6 +33,11 @@ function exitAll(): void {
   for (const handle of running) handle.exit();
 }
 
+/** A thread would take over `--input-type`, as in `node --input-type=module -e ...`, and then refuse to run a file. */
+function hasInputType(): boolean {
+  return process.execArgv.some(option => option.startsWith('--input-type'));
+}
+
 export class WorkerHandle {
   readonly counters: WorkerCounters;
   readonly #thread: Worker;
@@ -50,6 +55,7 @@ export class WorkerHandle {
     this.#thread = new Worker(new URL('worker.js', import.meta.url), {
       workerData,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+      ...(hasInputType() ? { execArgv: [] } : {}),
       transferList: [port2],
       name: `sniway ${options.start.index}`,
     });

@@ -1,8 +1,17 @@
 /** What is taken down of one connection while it lasts, and becomes its record when it has ended. */
-import type { ClientAddress, ConnectionEnded, ConnectionOpened, OpenConnection } from '../../events.ts';
+import type {
+  ClientAddress,
+  ConnectionEnded,
+  ConnectionOpened,
+  EchOffer,
+  OpenConnection,
+} from '../../events.ts';
 import { LOGGED_BYTES_MAX } from '../../limits.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { escapeBytes, escapeProtocols } from '../../wire/host-name.ts';
+import { versionNames } from '../../wire/tls-versions.ts';
+import { echIndex, echOffer, fingerprintsOf } from '../hello-notes.ts';
+import type { Fingerprints } from '../hello-notes.ts';
 
 /** What only the end tells. */
 export type ConnectionOutcome = Pick<
@@ -22,6 +31,9 @@ export class ConnectionLog {
   serverName: string | null = null;
   route: string | null = null;
   #alpnProtocols: readonly string[] = [];
+  #tlsVersions: readonly string[] = [];
+  #ech: EchOffer | null = null;
+  #fingerprints: Fingerprints | null = null;
   #rawName: string | null = null;
   readonly #startedAtMs = Date.now();
 
@@ -31,11 +43,15 @@ export class ConnectionLog {
   }
 
   /** Copies what the record needs, so that the hello's memory can go. */
-  noteHello({ serverName, rawName, alpnProtocols }: ClientHello): void {
+  noteHello(hello: ClientHello, wantsFingerprints: boolean): void {
+    const { serverName, rawName, alpnProtocols } = hello;
     this.helloAt = performance.now();
     this.serverName = serverName;
     this.#alpnProtocols = escapeProtocols(alpnProtocols, LOGGED_BYTES_MAX);
     if (rawName !== null) this.noteRawName(rawName);
+    this.#tlsVersions = versionNames(hello.versionSet);
+    this.#ech = echOffer(echIndex(hello.ech));
+    if (wantsFingerprints) this.#fingerprints = fingerprintsOf(hello);
   }
 
   noteRawName(bytes: Uint8Array): void {
@@ -64,6 +80,10 @@ export class ConnectionLog {
       serverName: this.serverName,
       rawName: this.#rawName,
       alpnProtocols: this.#alpnProtocols,
+      tlsVersions: this.#tlsVersions,
+      ech: this.#ech,
+      ja3: this.#fingerprints?.ja3 ?? null,
+      ja4: this.#fingerprints?.ja4 ?? null,
       route: this.route,
       helloMs: since(this.acceptedAt, this.helloAt),
       resolveMs: since(this.helloAt, this.verdictAt),

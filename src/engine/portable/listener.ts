@@ -19,6 +19,8 @@ export interface Listener {
   readonly servers: readonly Server[];
   /** A socket file to be removed at the end, or null. */
   readonly path: string | null;
+  /** Whether Sniway has opened them, and no service manager goes on listening on them. */
+  readonly isOurs: boolean;
 }
 
 export interface ListenerOptions {
@@ -33,8 +35,9 @@ export async function openListener(target: ListenTarget, options: ListenerOption
     const claimed = (options.inherited ?? new InheritedSockets()).claim(target);
     const servers =
       claimed === null ? [await openOrRecover(target, options)] : await adopt(target, claimed, options);
-    const isOurs = target.kind === 'unix' && (claimed?.isOurs ?? true);
-    return { target, address: boundAddress(servers[0]!, target), servers, path: isOurs ? target.path : null };
+    const isOurs = claimed?.isOurs ?? true;
+    const path = target.kind === 'unix' && isOurs ? target.path : null;
+    return { target, address: boundAddress(servers[0]!, target), servers, path, isOurs };
   } catch (error) {
     throw listenError(target, error instanceof Error ? errorCode(error) : String(error), error);
   }

@@ -8,20 +8,21 @@ import type { Socket } from 'node:net';
 import { END_REASONS } from '../../events.ts';
 import type { BoundAddress, ConnectionCounts, EndReason, OpenConnection } from '../../events.ts';
 import type {
+  ChangingSettings,
   CreateEngine,
   Engine,
   EngineHost,
   EngineSettings,
   ListenTarget,
   ListeningSocket,
+  PreparedReload,
 } from '../engine.ts';
 import { PendingHellos } from '../pending-hellos.ts';
 import { createProxyGates } from '../proxy-in.ts';
-import type { ProxyGate } from '../proxy-in.ts';
 import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { PortableConnection } from './connection.ts';
-import { closeListener, listeningSockets, openListener } from './listener.ts';
-import type { Listener } from './listener.ts';
+import { PortableListeners } from './listeners.ts';
+import type { PortableListener } from './listeners.ts';
 import { unmapAddress } from './sockets.ts';
 
 export const createPortableEngine: CreateEngine = (host, settings) => new PortableEngine(host, settings);
@@ -29,13 +30,11 @@ export const createPortableEngine: CreateEngine = (host, settings) => new Portab
 class PortableEngine implements Engine {
   readonly name = 'portable';
   readonly #host: EngineHost;
-  readonly #settings: EngineSettings;
+  #settings: EngineSettings;
   readonly #connections = new Set<PortableConnection>();
-  #listeners: Listener[] = [];
-  #keepsFiles = false;
+  readonly #listeners: PortableListeners;
   #waiters: (() => void)[] = [];
   readonly #pending: PendingHellos;
-  readonly #gates: readonly (ProxyGate | null)[];
   readonly #ended = Object.fromEntries(END_REASONS.map(reason => [reason, 0])) as Record<EndReason, number>;
   #nextId = 1;
 
@@ -43,7 +42,11 @@ class PortableEngine implements Engine {
     this.#host = host;
     this.#settings = settings;
     this.#pending = new PendingHellos(host.pending, settings.pending.all);
-    this.#gates = createProxyGates(settings.plain.listeners);
+    this.#listeners = new PortableListeners({
+      ...settings,
+      accept: (socket, listener) => this.#accept(socket, listener),
+      notice: notice => host.notice(notice),
+    });
   }
 
   get connectionCount(): number {
@@ -70,40 +73,35 @@ class PortableEngine implements Engine {
   }
 
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
-    const bound: BoundAddress[] = [];
-    try {
-      for (const [index, target] of targets.entries()) {
-        const listener = await openListener(target, {
-          ...this.#settings,
-          accept: (socket, address) => this.#accept(socket, address, index),
-        });
-        this.#listeners.push(listener);
-        const message = (error: Error): string => `accept on ${listener.address.text}: ${error.message}`;
-        for (const server of listener.servers) {
-          server.on('error', error => this.#host.notice({ level: 'warn', message: message(error) }));
-        }
-        bound.push(listener.address);
-      }
-    } catch (error) {
-      await this.stopListening();
-      throw error;
-    }
-    return bound;
+    const prepared = await this.prepare(targets, this.#settings);
+    await prepared.apply();
+    return prepared.addresses;
+  }
+
+  async prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<PreparedReload> {
+    const opened = await this.#listeners.prepare(targets, settings.tcp);
+    return {
+      addresses: opened.addresses,
+      apply: () => {
+        this.#settings = { ...this.#settings, ...settings };
+        this.#pending.update(this.#host.pending, settings.pending.all);
+        opened.apply(createProxyGates(settings.plain.listeners));
+        return Promise.resolve();
+      },
+      abandon: () => opened.abandon(),
+    };
   }
 
   listening(): readonly ListeningSocket[] {
-    return this.#listeners.flatMap(listeningSockets);
+    return this.#listeners.sockets();
   }
 
   keepSocketFiles(): void {
-    this.#keepsFiles = true;
+    this.#listeners.handOver();
   }
 
-  async stopListening(): Promise<void> {
-    const listeners = this.#listeners;
-    this.#listeners = [];
-    for (const listener of listeners) closeListener(listener, this.#keepsFiles);
-    await new Promise(resolve => setImmediate(resolve));
+  stopListening(): Promise<void> {
+    return this.#listeners.close();
   }
 
   async terminate(endReason: 'drained' | 'killed'): Promise<void> {
@@ -128,11 +126,17 @@ class PortableEngine implements Engine {
     for (const connection of this.#connections) connection.endBackend(backend);
   }
 
-  #accept(socket: Socket, listener: BoundAddress, index: number): void {
-    const client = clientAddress(socket, listener);
-    const opened = { id: this.#nextId++, client, listener: listener.text };
-    const gate = this.#gates[index] ?? null;
-    const isTrusted = gate?.trusts(parsePeerAddress(client.address, client.port), listener.kind === 'unix');
+  endRoutes(routes: ReadonlySet<string>): void {
+    for (const connection of this.#connections) {
+      if (connection.route !== null && routes.has(connection.route)) connection.terminate('drained');
+    }
+  }
+
+  #accept(socket: Socket, listener: PortableListener): void {
+    const { address, gate } = listener;
+    const client = clientAddress(socket, address);
+    const opened = { id: this.#nextId++, client, listener: address.text };
+    const isTrusted = gate?.trusts(parsePeerAddress(client.address, client.port), address.kind === 'unix');
     this.#host.opened(opened);
     const connection = new PortableConnection(
       {
@@ -143,7 +147,7 @@ class PortableEngine implements Engine {
         closed: (closed, endReason) => this.#forget(closed, endReason),
       },
       socket,
-      { opened, listener: index },
+      { opened, listener },
     );
     this.#connections.add(connection);
     connection.start();

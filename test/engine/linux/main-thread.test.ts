@@ -10,8 +10,9 @@ import type { SniwayConfig } from '../../../src/index.ts';
 import { startDnsServer } from '../../support/dns-server.ts';
 import { buildClientHello } from '../../support/hello-builder.ts';
 import { connectRaw, eventually, readBytes, startBackend, startEchoBackend } from '../../support/peers.ts';
-import { start } from '../../support/programs.ts';
+import { run, start } from '../../support/programs.ts';
 import type { Running } from '../../support/programs.ts';
+import { projectRoot } from '../../support/project.ts';
 
 const NAME = 'main.example.com';
 const HELLO = buildClientHello({ serverName: NAME });
@@ -144,4 +145,20 @@ describe('workers end with their process', needsKernel, () => {
     const ended = await Promise.race([subject.finished, sleep(5_000, null)]);
     assert.equal(ended?.code, 0, 'it goes on living');
   });
+});
+
+test('a program on the command line (node -e) can start workers', needsKernel, async t => {
+  const script = `
+    import { createProxy } from 'sniway';
+    const proxy = createProxy({ engine: 'linux', workers: 1, listen: '127.0.0.1:0', suffixes: 'example.org' });
+    await proxy.start();
+    await proxy.close();
+  `;
+  for (const type of [['--input-type=module'], ['--input-type', 'module']]) {
+    // The package may import itself by its name.
+    const { code, stderr } = await run(t, [process.execPath, ...type, '-e', script], '', {
+      cwd: projectRoot,
+    });
+    assert.equal(code, 0, stderr);
+  }
 });
