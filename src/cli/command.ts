@@ -16,8 +16,7 @@ import { initConfig } from './init.ts';
 import { complain, print } from './output.ts';
 import { runProxy } from './run.ts';
 import type { RunFlags, RunHooks } from './run.ts';
-import { UNIT_KINDS, printUnits } from './systemd.ts';
-import { upgradeRunning } from './upgrade.ts';
+import { addServiceCommands } from './service-commands.ts';
 import { VERSION } from './version.ts';
 
 const COMMANDS = ['run', 'check', 'explain', 'upgrade', 'systemd', 'init', 'schema', 'help'];
@@ -114,27 +113,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .action(async (name: string, options: { alpn?: string[] }) =>
       print(await explainName(name, options.alpn ?? [], program.opts<ConfigFlags>())),
     );
-  program
-    .command('upgrade')
-    .description('replace a running proxy by a new process, without refusing or dropping a connection')
-    .option('--pid <number>', 'the process to replace, if not the one of --pid-file')
-    .action(async ({ pid }: { pid?: string }) => {
-      const { pidFile } = program.opts<RunFlags>();
-      await print(await upgradeRunning({ ...(pid && { pid }), ...(pidFile && { pidFile }) }));
-    });
-  program
-    .command('systemd [unit]')
-    .description('print a service and a socket unit for systemd, or one of them (service, socket)')
-    .action(async (unit: string | undefined) => {
-      const kind = UNIT_KINDS.find(known => known === unit);
-      if (unit !== undefined && kind === undefined) {
-        throw new CommandError(
-          `error: no unit '${escapeControls(unit)}'; write ${listWords(UNIT_KINDS)}`,
-          EXIT.usage,
-        );
-      }
-      await print(await printUnits(kind, program.opts<ConfigFlags>()));
-    });
+  addServiceCommands(program);
   program
     .command('init [file]')
     .description('write a sample configuration with every key (default: sniway.yaml)')
