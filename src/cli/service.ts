@@ -51,6 +51,11 @@ export class Service {
     else predecessor.ready();
   }
 
+  /** Whether this process drains, or another one has taken over. */
+  get isEnding(): boolean {
+    return this.#handedOver || this.#abort.signal.aborted;
+  }
+
   /** Beginning to change, and how that ended; for reloads. */
   async reloading(): Promise<void> {
     await this.#manager.tell(reloadingState());
@@ -117,7 +122,7 @@ export class Service {
   }
 
   #hindrance(): string | null {
-    if (this.#handedOver || this.#abort.signal.aborted) return 'this process drains already';
+    if (this.isEnding) return 'this process drains already';
     // Everything in a container ends with its first process.
     if (process.pid === 1) return 'this is the first process of a container: start a new container instead';
     return null;
