@@ -28,6 +28,8 @@ routes:
     backend: ${ACTIVE.route.backend}
 \`\`\`
 
+A program may have functions too, as \`decide\` of a route and as \`hooks\`: [library.md](library.md).
+
 Times are a number and a unit: \`250ms\`, \`1.5s\`, \`2m\`, \`1h\`. Where a list is taken, one value alone can stand for a list of
 one. An example stands where there is no default.
 `;

@@ -27,8 +27,12 @@ import type {
   RelayOptions,
   Verdict,
 } from './verdict.ts';
-import type { ClientHello } from './wire/client-hello.ts';
+import { copyOffer } from './wire/hello-offer.ts';
+import type { HelloOffer } from './wire/hello-offer.ts';
 import type { PeerAddress } from './wire/peer-address.ts';
+
+/** The detail of a refusal by access rules. */
+const CLIENT_NETWORK = 'client network';
 
 /** A backend of a question, with the name to look up where it is known by one. */
 export interface AskedBackend {
@@ -50,13 +54,29 @@ export interface NameQuestion {
   readonly options: RelayOptions;
 }
 
-export type Decision = Verdict | NameQuestion;
-
-/** The hello facts that a decision looks at. */
-export interface HelloFacts {
-  readonly serverName: ClientHello['serverName'];
-  readonly alpnProtocols: readonly string[];
+/** A route whose function has to be asked where its connection goes. */
+export interface FunctionQuestion {
+  readonly kind: 'function';
+  readonly route: string;
+  readonly proxy: ProxyOut | null;
+  readonly options: RelayOptions;
 }
+
+/** A verdict that functions of the user have a say in; only the main thread knows them. Plain data. */
+export interface UserQuestion {
+  readonly kind: 'user';
+  readonly offer: HelloOffer;
+  readonly client: { readonly peer: PeerAddress; readonly listener: string };
+  /** What holds, or has to be asked, if no hook refuses the connection. */
+  readonly next: Verdict | NameQuestion | FunctionQuestion;
+}
+
+export type Question = NameQuestion | UserQuestion;
+
+export type Decision = Verdict | Question;
+
+/** The hello facts that a decision looks at, and those that users' functions are told of. */
+export type HelloFacts = Pick<HelloOffer, 'serverName' | 'alpnProtocols'> & Partial<HelloOffer>;
 
 /** What decisions are made from. */
 export interface Decider {
@@ -73,8 +93,21 @@ export interface SettleContext {
   readonly timeoutMs: number;
 }
 
-/** Decides at once whatever can be decided without a look-up. */
+/** Decides at once whatever can be decided without a look-up and without functions of the user. */
 export function decide(hello: HelloFacts, client: Client, decider: Decider): Decision {
+  const next = decideRoute(hello, client, decider);
+  if (next.kind !== 'function' && (!decider.snapshot.asksHooks || isKeptOut(next))) return next;
+  const { peer, listener } = client;
+  return { kind: 'user', offer: copyOffer(hello), client: { peer, listener: listener.text }, next };
+}
+
+/** Refused by a limit or a client's network: these protect users' functions too. */
+function isKeptOut(next: Decision): boolean {
+  if (next.kind !== 'reject') return false;
+  return next.endReason === 'limit' || (next.endReason === 'denied' && next.detail === CLIENT_NETWORK);
+}
+
+function decideRoute(hello: HelloFacts, client: Client, decider: Decider): UserQuestion['next'] {
   const { snapshot, live } = decider;
   const name = hello.serverName;
   if (name === null) return reject('no-sni', snapshot.policies.noSni);
@@ -91,6 +124,9 @@ export function decide(hello: HelloFacts, client: Client, decider: Decider): Dec
     };
   }
   const refusal = admitToRoute(route, { name, client }, decider);
+  if (refusal === null && route.action.kind === 'function') {
+    return { kind: 'function', route: route.name, proxy: route.action.proxy, options: route.options };
+  }
   return refusal ?? route.verdict ?? choose(route, name, { client: client.peer, live });
 }
 
@@ -122,7 +158,8 @@ async function resolveBackend(backend: AskedBackend, context: SettleContext): Pr
   return candidatesOf(backend, context.guard.filter(endpoints, fromClient));
 }
 
-function resolveFailure(error: unknown, route: string, policies: Policies): RejectVerdict {
+/** The verdict for a backend that cannot be dialled because of its name or its address. */
+export function resolveFailure(error: unknown, route: string, policies: Policies): RejectVerdict {
   const refused = error instanceof GuardRefusal;
   const known = refused || error instanceof ResolveError;
   return {
@@ -166,8 +203,8 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
 
 /** Called for each client before anything of it is read: a verdict if its network may not use the listener, or null. */
 export function admit({ peer, listener }: Client, { listeners, policies }: Snapshot): RejectVerdict | null {
-  const rules = listeners[listener]?.rules ?? null;
-  return rules === null || rules.admits(peer) ? null : reject('denied', policies.denied, 'client network');
+  const rules = listeners[listener.index]?.rules ?? null;
+  return rules === null || rules.admits(peer) ? null : reject('denied', policies.denied, CLIENT_NETWORK);
 }
 
 /** A place within every limit that holds for the connection; a verdict if there is none, or no right to one. */
@@ -178,9 +215,9 @@ function admitToRoute(
 ): RejectVerdict | null {
   const { policies, listeners } = snapshot;
   if (route.rules !== null && !route.rules.admits(client.peer)) {
-    return { ...reject('denied', policies.denied, 'client network'), route: route.name };
+    return { ...reject('denied', policies.denied, CLIENT_NETWORK), route: route.name };
   }
-  const listener = listeners[client.listener]?.scope ?? null;
+  const listener = listeners[client.listener.index]?.scope ?? null;
   if (route.scope === null && listener === null && snapshot.scope === null) return null;
   const scopes = [route.scope, listener, snapshot.scope].filter((one): one is LimitScope => one !== null);
   const taken = takePlaces(live.limits, scopes, { peer: client.peer, serverName: name });
@@ -195,7 +232,7 @@ interface Choice {
 }
 
 /** A verdict where the addresses of the first backend are known; other backends are left out while theirs are not. */
-function choose(route: SnapshotRoute, serverName: string, { client, live }: Choice): Decision {
+function choose(route: SnapshotRoute, serverName: string, { client, live }: Choice): Verdict | NameQuestion {
   const { pool, name, options } = route;
   if (pool === null) throw new Error(`route ${name} has no backends`);
   const facts: PoolFacts = { client, serverName, ...live };

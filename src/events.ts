@@ -93,7 +93,7 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly attempts: number;
   /** Milliseconds from accept to the complete hello; null if it never was. */
   readonly helloMs: number | null;
-  /** Milliseconds from the complete hello to a verdict (name look-up included); null without a verdict. */
+  /** Milliseconds from the complete hello to a verdict (name look-up and functions of users included); null without a verdict. */
   readonly resolveMs: number | null;
   /** Milliseconds from the verdict to a connected backend; null without one. */
   readonly dialMs: number | null;
@@ -106,6 +106,19 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly endReason: EndReason;
   /** More about the end reason (a parser's code, a system error's code); null if there is nothing to add. */
   readonly detail: string | null;
+}
+
+/** A connection that is open. */
+export interface OpenConnection {
+  readonly id: number;
+  readonly client: ClientAddress;
+  readonly serverName: string | null;
+  /** The name of its route; null if it has none yet. */
+  readonly route: string | null;
+  /** Milliseconds since it was accepted. */
+  readonly ageMs: number;
+  readonly bytesFromClient: number;
+  readonly bytesFromBackend: number;
 }
 
 /** What has become of one backend of a route. */
@@ -188,6 +201,15 @@ export interface LimitStats {
   readonly untracked: number;
 }
 
+/** Reloads since the proxy was created. */
+export interface ReloadStats {
+  readonly succeeded: number;
+  /** Those that changed nothing because something was wrong. */
+  readonly failed: number;
+  /** Milliseconds since the Unix epoch when the last one was in force; null if none was. */
+  readonly lastSucceededAtMs: number | null;
+}
+
 /** How a proxy is doing now, and what it has counted since it was created. */
 export interface ProxyStats {
   /** `starting` before the listeners are open, `draining` from the beginning of `close` or `kill` on. */
@@ -195,6 +217,7 @@ export interface ProxyStats {
   readonly connections: ConnectionCounts;
   readonly names: NameStats;
   readonly limits: LimitStats;
+  readonly reloads: ReloadStats;
 }
 
 /** An address a listener is bound to. */

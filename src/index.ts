@@ -1,6 +1,6 @@
 /** The public API of Sniway. */
 export { createProxy } from './proxy.ts';
-export type { CloseOptions, CloseResult, ProxyEvents, SniProxy } from './proxy.ts';
+export type { CloseOptions, CloseResult, ProxyEvents, ReloadResult, SniProxy } from './sni-proxy.ts';
 export { defineConfig } from './config/define-config.ts';
 export type {
   AdminConfig,
@@ -23,6 +23,17 @@ export type {
   TimeoutsConfig,
   TlvsConfig,
 } from './config/sniway-config.ts';
+export type {
+  CallContext,
+  ClientInfo,
+  HelloInfo,
+  HookAnswer,
+  Hooks,
+  Rejection,
+  RouteFunction,
+  RouteVerdict,
+  VerdictInfo,
+} from './config/user-types.ts';
 export { ConfigError, SniwayError } from './errors.ts';
 export type { ConfigProblem, SniwayErrorCode } from './errors.ts';
 export { END_REASONS } from './events.ts';
@@ -41,6 +52,15 @@ export type {
   Notice,
   ProxyStats,
 } from './events.ts';
+export type { DiagnosticsMessages } from './library/diagnostics.ts';
+export type {
+  ClientsSnapshot,
+  LimitsSnapshot,
+  ListenerSnapshot,
+  ProxySnapshot,
+  RouteSnapshot,
+} from './library/describe-proxy.ts';
+export type { DrainOptions, DrainResult, ProxyOptions } from './library/surface.ts';
 export { createMetrics } from './observability/metrics.ts';
 export type { Metrics, MetricsOptions, MetricsSource } from './observability/metrics.ts';
 export { createRouteTable } from './routing/route-table.ts';

@@ -41,6 +41,16 @@ export const PROXY_SOURCES_MAX = 1024;
 export const HELLO_TIMEOUT_MS = 5_000;
 /** Milliseconds for name look-up and connecting together, over all addresses of a backend. */
 export const DIAL_TIMEOUT_MS = 5_000;
+/** Milliseconds for one call of a user's function: a client whose hello is not answered for longer tries again. */
+export const DECIDE_TIMEOUT_MS = 2_000;
+/** Calls of users' functions under way at once, each of which keeps a client waiting; further ones are refused. */
+export const USER_CALLS_MAX = 4_096;
+/** Backends that one answer of a user's function may name: the first and as many as a connection may try after it. */
+export const USER_BACKENDS_MAX = 8;
+/** Milliseconds between two notices that functions of one route, or one hook, fail; failures between are counted. */
+export const USER_NOTICE_MS = 10_000;
+/** Milliseconds between two looks at whether anybody has subscribed to the diagnostics channels. */
+export const DIAGNOSTICS_POLL_MS = 1_000;
 /** Milliseconds between two attempts of one dial race (RFC 8305 section 5, Connection Attempt Delay). */
 export const DIAL_ATTEMPT_DELAY_MS = 250;
 /** Milliseconds until another backend is dialled beside one that does not answer: a SYN lost once is sent again by then. */
@@ -72,6 +82,8 @@ export const KEEPALIVE_ARM_MS = 5_000;
 export const PENDING_BYTES_MAX = 64 * 1024;
 /** Bytes held per direction of a relay before the faster side is paused. */
 export const RELAY_BUFFER_BYTES = 64 * 1024;
+/** Milliseconds that a listener which is closed goes on accepting while clients wait in its queue. */
+export const QUEUE_DRAIN_MS = 1_000;
 /** Connections that wait in the kernel for accept; the kernel caps it at net.core.somaxconn. */
 export const LISTEN_BACKLOG = 4096;
 
@@ -129,6 +141,12 @@ export const DESCRIPTORS_TRACKED_MAX = 1_048_576;
 export const POOL_BACKENDS_MAX = 512;
 /** Backends of all pools that connections are counted of: each takes some memory for each worker. */
 export const BACKENDS_COUNTED_MAX = 65_536;
+/** Backends with counters that reloads may add, beside as many as there were at the start. */
+export const BACKENDS_SPARE = 4096;
+/** Limits of routes and listeners that reloads may add, beside as many as there were at the start. */
+export const LIMIT_SCOPES_SPARE = 4096;
+/** Numbers that are given up before one is used again: long enough for messages under way to be forgotten. */
+export const NUMBERS_RESTING = 256;
 /** Largest weight of a backend: it bounds how long a round of turns is. */
 export const WEIGHT_MAX = 1000;
 /** Other backends that a connection tries when its first one fails: unless configured, and at most. */
@@ -283,6 +301,25 @@ export const ADMIN_RESPONSE_TIMEOUT_MS = 30_000;
 export const LOG_FLUSH_TIMEOUT_MS = 2_000;
 /** The same for what is said to the operator. */
 export const CONSOLE_FLUSH_TIMEOUT_MS = 1_000;
+/** Milliseconds between two looks of `sniway upgrade` and `sniway reload` at whether they are answered. */
+export const ANSWER_POLL_MS = 20;
+/** Milliseconds that a new process gets to be ready before the upgrade counts as failed, and it is ended. */
+export const UPGRADE_TIMEOUT_MS = 30_000;
+/** Listening sockets that a process takes over at most: each listener has one for each worker. */
+export const INHERITED_SOCKETS_MAX = 16_384;
+/** Bytes of what a new process says of its failure. */
+export const HANDOVER_TEXT_BYTES_MAX = 64 * 1024;
+/** Milliseconds between two reports of what holds a draining process open. */
+export const DRAIN_REPORT_MS = 10_000;
+/** Milliseconds before the end of the drain time when the last report is made. */
+export const DRAIN_LAST_WORD_MS = 500;
+/** Connections named in such a report, the oldest first. */
+export const DRAIN_REPORT_CONNECTIONS = 3;
+/** Milliseconds that the service manager may take to take a message. */
+export const NOTIFY_TIMEOUT_MS = 1_000;
+/** Bytes read of the kernel's list of sockets, whose listening ones come first. */
+export const SOCKET_LIST_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Milliseconds the list of this machine's own addresses is trusted before it is read again. */
 export const OWN_ADDRESSES_TTL_MS = 5_000;
 

@@ -11,13 +11,18 @@ import { LIMIT_KEYS_MAX } from './limits.ts';
 import { LimitTable, createSharedLimitTable } from './limiting/limit-table.ts';
 import type { SharedLimitTable } from './limiting/limit-table.ts';
 import { sharedNowMs } from './limiting/shared-clock.ts';
-import { numberScopes } from './snapshot.ts';
 import type { PlainConfig } from './snapshot.ts';
 
 /** Memory shared by all threads of one proxy; can be sent to a worker as it is. */
 export interface SharedMemory {
   readonly backends: SharedArrayBuffer;
   readonly limits: SharedLimitTable;
+}
+
+/** How many numbers there are to count by. */
+export interface Room {
+  readonly backends: number;
+  readonly slots: number;
 }
 
 export interface Live {
@@ -28,15 +33,14 @@ export interface Live {
   readonly nowMs: () => number;
 }
 
-/** Made once by the main thread; `workers` as in the engine's settings. */
-export function createSharedMemory(plain: PlainConfig, workers: number): SharedMemory {
+/**
+ * Made once by the main thread; `workers` as in the engine's settings. `room` is how many backends and limits there may
+ * be after all reloads: pages that nobody has written to cost nothing.
+ */
+export function createSharedMemory(room: Room, workers: number): SharedMemory {
   return {
-    backends: createLedgerMemory(trackedBackends(plain).length, workers),
-    limits: createSharedLimitTable({
-      slots: LIMIT_KEYS_MAX,
-      fixed: numberScopes(plain).count,
-      owners: workers,
-    }),
+    backends: createLedgerMemory(room.backends, workers),
+    limits: createSharedLimitTable({ slots: LIMIT_KEYS_MAX, fixed: room.slots, owners: workers }),
   };
 }
 
@@ -57,8 +61,8 @@ export function listBackends({ routes }: PlainConfig): readonly KeptBackend[] {
   });
 }
 
-/** The backends that have a number, in the order of their numbers. */
-function trackedBackends(plain: PlainConfig): readonly TrackedBackend[] {
+/** The backends that have a number. */
+export function trackedBackends(plain: PlainConfig): readonly TrackedBackend[] {
   const tracked = listBackends(plain).filter(backend => backend.plain.id >= 0);
   return tracked.map(({ plain: backend, pool }) => ({ plain: backend, ejection: pool.ejection }));
 }

@@ -1,94 +1,44 @@
 /** The composition root: a checked configuration, one engine, one snapshot. */
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { createAddressGuard } from './backends/address-guard.ts';
-import type { AddressGuard } from './backends/address-guard.ts';
 import { BackendKeeper } from './backends/backend-keeper.ts';
-import { literalEndpoint } from './backends/pool.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
-import { admit, decide, decideRefusal, settle } from './decide.ts';
-import type { Decider, NameQuestion, SettleContext } from './decide.ts';
-import type { Engine, EngineHost, RecordInterest } from './engine/engine.ts';
+import { withoutFunctions } from './config/user-functions.ts';
+import { admit, decide, decideRefusal } from './decide.ts';
+import { DepartedRoutes } from './departed-routes.ts';
+import type { Engine, EngineHost, ListeningSocket, RecordInterest } from './engine/engine.ts';
+import type { InheritedSockets } from './engine/inherited-sockets.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
-import { ConfigError, SniwayError, describeProblem } from './errors.ts';
+import { SniwayError, describeProblem } from './errors.ts';
 import type { ConfigProblem } from './errors.ts';
 import type {
-  BackendChange,
   BackendState,
   BoundAddress,
   ConnectionEnded,
   ConnectionOpened,
   Notice,
+  OpenConnection,
   ProxyStats,
 } from './events.ts';
-import { DURATION_MS_MAX } from './limits.ts';
-import { createSharedMemory, listBackends, openLive } from './live.ts';
-import { PendingCounts } from './limiting/pending-counts.ts';
-import { createSnapshot } from './snapshot.ts';
+import { InForce } from './in-force.ts';
+import { Announcer } from './library/announcer.ts';
+import { describeProxy } from './library/describe-proxy.ts';
+import type { ProxySnapshot } from './library/describe-proxy.ts';
+import { settlesWithin } from './library/settles-within.ts';
+import { closeOnAbort } from './library/surface.ts';
+import type { DrainOptions, DrainResult, ProxyOptions } from './library/surface.ts';
+import { createSharedMemory, listBackends, openLive, trackedBackends } from './live.ts';
+import type { Live } from './live.ts';
+import type { PendingCounts } from './limiting/pending-counts.ts';
+import { Numbering } from './numbering.ts';
+import { ReloadQueue } from './reload-queue.ts';
+import { describeReload, keepFixed } from './reload-result.ts';
+import type { CloseOptions, CloseResult, ProxyEvents, ReloadResult, SniProxy } from './sni-proxy.ts';
+import { UserCode } from './user-code/user-code.ts';
 import type { BackendOutcome, Client } from './verdict.ts';
-
-/**
- * Events of a proxy with their arguments. An exception in a listener, or a rejection of an asynchronous one, is
- * announced as a notice and goes no further; one in a listener of `notice` becomes a warning of the process.
- */
-export interface ProxyEvents {
-  /** A connection was accepted. */
-  opened: [connection: ConnectionOpened];
-  /** A connection has ended; exactly once for each `opened`. */
-  ended: [connection: ConnectionEnded];
-  /** A backend of a pool is down or up by its checks, or is left out for a while because it keeps failing. */
-  backend: [change: BackendChange];
-  /** Something an operator may want to read. */
-  notice: [notice: Notice];
-}
-
-export interface CloseOptions {
-  /**
-   * Milliseconds that running connections get to end by themselves; the configured drain time by default, `Infinity`
-   * for as long as they take.
-   */
-  readonly drainTimeoutMs?: number;
-}
-
-export interface CloseResult {
-  /** Connections that did not end in time and were ended as `drained`. */
-  readonly terminated: number;
-}
-
-/** A running (or startable) SNI proxy. */
-export interface SniProxy extends EventEmitter<ProxyEvents> {
-  /** Addresses bound; empty before `start` and after `close`. */
-  readonly addresses: readonly BoundAddress[];
-  /** Connections that are open now. */
-  readonly connectionCount: number;
-  /**
-   * How backends are doing now: those of routes with several, and those with a connection limit or health checks.
-   */
-  readonly backends: readonly BackendState[];
-  /** How it is doing, and what it has counted; costs little, but is no constant. */
-  stats(): ProxyStats;
-  /**
-   * Milliseconds until the loop of each worker thread gets to something new, NaN for one that is being replaced;
-   * resolves within a second. Empty on the portable engine.
-   */
-  measureLag(): Promise<readonly number[]>;
-  /** Which engine moves the bytes, and why that one. */
-  readonly engine: { readonly name: 'portable' | 'linux'; readonly why: string };
-  /**
-   * Opens all listeners, or none.
-   * @throws SniwayError `ERR_LISTEN` for an address that cannot be bound, `ERR_STATE` if started before,
-   * or if it is closed meanwhile.
-   * @throws ConfigError if a backend turns out to be one of the proxy's own listeners.
-   */
-  start(): Promise<readonly BoundAddress[]>;
-  /** Stops accepting, waits for running connections, ends what is left. May be called again, to wait no longer. */
-  close(options?: CloseOptions): Promise<CloseResult>;
-  /** Stops accepting and ends every connection at once, as `killed`. */
-  kill(): Promise<void>;
-}
 
 /**
  * Creates a proxy; nothing is opened before `start`, which also announces warnings about the configuration, such as a
@@ -96,11 +46,13 @@ export interface SniProxy extends EventEmitter<ProxyEvents> {
  * @throws ConfigError with everything that is wrong with the configuration.
  * @throws SniwayError `ERR_ENGINE_UNAVAILABLE` if the configured engine cannot run here.
  */
-export function createProxy(config: SniwayConfig): SniProxy {
+export function createProxy(config: SniwayConfig, { signal }: ProxyOptions = {}): SniProxy {
   const inspected = inspectConfig(config);
   const checked = requireSound(inspected);
   const warnings = checked.admin === null ? inspected.problems : [...inspected.problems, NO_ADMIN];
-  return new ComposedProxy(checked, warnings);
+  const proxy = new ComposedProxy(checked, warnings);
+  closeOnAbort(proxy, signal);
+  return proxy;
 }
 
 const NO_ADMIN: ConfigProblem = {
@@ -109,72 +61,79 @@ const NO_ADMIN: ConfigProblem = {
   severity: 'warning',
 };
 
-/** Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. */
-export function createCheckedProxy(config: CheckedConfig): SniProxy {
-  return new ComposedProxy(config, []);
+/** What the command needs beyond what embedders see: its configurations are checked, and their warnings told, already. */
+export interface CommandProxy extends SniProxy {
+  /** As `reload`; rejects as `load` does, with nothing changed. */
+  reloadFrom(load: () => Promise<CheckedConfig>): Promise<ReloadResult>;
+  /** The listening sockets, for another process to take over. */
+  listening(): readonly ListeningSocket[];
+  /** Another process has them: the files of Unix-domain sockets stay when this one closes. */
+  keepSocketFiles(): void;
+  /** The connections that have been open longest, up to `most`. */
+  oldest(most: number): Promise<readonly OpenConnection[]>;
+}
+
+/**
+ * Like {@link createProxy}, for a configuration that was checked already, and whose warnings were told. Listeners take
+ * theirs of the `inherited` sockets.
+ */
+export function createCheckedProxy(config: CheckedConfig, inherited?: InheritedSockets): CommandProxy {
+  return new ComposedProxy(config, [], inherited);
 }
 
 /** Enough that no two runs of any proxy ever draw the same. */
 const INSTANCE_BYTES = 8;
 
-class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, EngineHost {
-  readonly pending: PendingCounts;
-  readonly #config: CheckedConfig;
+class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, EngineHost {
   readonly #warnings: readonly ConfigProblem[];
-  readonly #decider: Decider;
+  readonly #numbering: Numbering;
+  readonly #live: Live;
   readonly #selected: SelectedEngine;
   readonly #engine: Engine;
-  readonly #guard: AddressGuard;
   readonly #keeper: BackendKeeper;
-  readonly #settleContext: SettleContext;
-  #addresses: readonly BoundAddress[] = [];
+  readonly #departed: DepartedRoutes;
+  readonly #userCode: UserCode;
+  readonly #announcer: Announcer;
+  readonly #reloads = new ReloadQueue();
+  #inForce: InForce;
   #state: 'new' | 'started' | 'closing' = 'new';
-  #interest: RecordInterest;
 
-  constructor(config: CheckedConfig, warnings: readonly ConfigProblem[]) {
+  constructor(config: CheckedConfig, warnings: readonly ConfigProblem[], inherited?: InheritedSockets) {
     super({ captureRejections: true });
-    this.#config = config;
     this.#warnings = warnings;
-    this.#interest = { opened: false, ended: false, fingerprints: config.fingerprints };
-    const shared = createSharedMemory(config, config.workers);
-    this.#decider = { snapshot: createSnapshot(config), live: openLive(config, shared, 0) };
-    this.pending = new PendingCounts(this.#decider.live.limits, config.pending.perClient);
+    this.#announcer = new Announcer(this, {
+      fingerprints: config.fingerprints,
+      changed: () => this.#engine.interestChanged(),
+    });
+    this.#numbering = new Numbering(config);
+    const shared = createSharedMemory(this.#numbering.room, config.workers);
+    this.#live = openLive(config, shared, 0);
+    this.#inForce = new InForce(config, this.#live);
     this.#selected = selectEngine(config.engine);
-    this.#guard = createAddressGuard({ ...config, ownListeners: () => this.#addresses });
-    const { ledger, addresses, nowMs } = this.#decider.live;
+    this.#departed = new DepartedRoutes(routes => this.#engine.endRoutes(routes));
+    const { resolver } = config;
     this.#keeper = new BackendKeeper(
-      {
-        backends: listBackends(config),
-        resolver: config.resolver,
-        guard: this.#guard,
-        ledger,
-        addresses,
-        nowMs,
-      },
+      { ...this.#live, backends: listBackends(config), resolver, guard: this.#inForce.guard },
       {
         publish: published => this.#engine.publish(published),
         endBackend: backend => this.#engine.endBackend(backend),
-        changed: change => this.#announce('backend', change),
+        changed: change => this.#announcer.announce('backend', change),
         notice: notice => this.notice(notice),
       },
     );
-    this.#settleContext = {
-      resolver: this.#keeper.names,
-      guard: this.#guard,
-      policies: config.policies,
-      timeoutMs: config.dialTimeoutMs,
-    };
     this.#engine = this.#selected.create(this, {
       ...config,
-      plain: config,
+      ...(inherited === undefined ? {} : { inherited }),
+      plain: withoutFunctions(config),
       shared,
       instance: randomBytes(INSTANCE_BYTES).toString('hex'),
     });
-    this.#followInterest();
+    this.#userCode = new UserCode(config.functions, notice => this.notice(notice));
+    this.#userCode.attach(this);
   }
 
   get addresses(): readonly BoundAddress[] {
-    return this.#addresses;
+    return this.#inForce.addresses;
   }
 
   get connectionCount(): number {
@@ -186,13 +145,14 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   }
 
   stats(): ProxyStats {
-    const { forgotten, untracked } = this.#decider.live.limits;
-    const isListening = this.#state === 'started' && this.#addresses.length > 0;
+    const { forgotten, untracked } = this.#live.limits;
+    const isListening = this.#state === 'started' && this.addresses.length > 0;
     return {
       state: this.#isClosing() ? 'draining' : isListening ? 'listening' : 'starting',
       connections: this.#engine.counts(),
       names: this.#keeper.names.stats(),
       limits: { forgotten, untracked },
+      reloads: this.#reloads.stats(),
     };
   }
 
@@ -204,24 +164,111 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     return { name: this.#selected.name, why: this.#selected.why };
   }
 
+  listening(): readonly ListeningSocket[] {
+    return this.#engine.listening();
+  }
+
+  keepSocketFiles(): void {
+    this.#engine.keepSocketFiles();
+  }
+
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    return this.#engine.oldest(most);
+  }
+
   async start(): Promise<readonly BoundAddress[]> {
+    if (this.#isClosing()) throw new SniwayError('ERR_STATE', 'the proxy is closed');
     if (this.#state !== 'new') throw new SniwayError('ERR_STATE', 'a proxy can be started once');
     this.#state = 'started';
-    for (const warning of this.#warnings) this.notice({ level: 'warn', message: describeProblem(warning) });
-    const bound = await this.#engine.listen(this.#config.listen);
+    this.#warn(this.#warnings);
+    const bound = await this.#engine.listen(this.#inForce.config.listen);
     // close() may have come while binding, and found nothing to close yet.
     if (this.#isClosing()) {
       await this.#engine.stopListening();
       throw new SniwayError('ERR_STATE', 'the proxy was closed while it started');
     }
-    this.#addresses = bound;
-    const loops = this.#findLoops();
-    if (loops.length > 0) {
+    this.#inForce.addresses = bound;
+    try {
+      this.#inForce.requireNoLoops();
+    } catch (error) {
       await this.kill();
-      throw new ConfigError(loops);
+      throw error;
     }
     this.#keeper.start();
-    return this.#addresses;
+    this.#announcer.open();
+    return this.addresses;
+  }
+
+  reload(config: SniwayConfig): Promise<ReloadResult> {
+    return this.reloadFrom(() => {
+      const inspected = inspectConfig(config);
+      const checked = requireSound(inspected);
+      this.#warn(inspected.problems);
+      return Promise.resolve(checked);
+    });
+  }
+
+  reloadFrom(load: () => Promise<CheckedConfig>): Promise<ReloadResult> {
+    return this.#reloads.run(async () => await this.#replace(await load()));
+  }
+
+  /** Everything that can fail comes first. */
+  async #replace(config: CheckedConfig): Promise<ReloadResult> {
+    this.#requireRunning();
+    const before = this.#inForce;
+    const { ledger, limits } = this.#live;
+    const numbered = this.#numbering.renumber(config, {
+      backend: id => ledger.open(id) > 0,
+      slot: slot => limits.count(slot) > 0,
+    });
+    const next = new InForce(keepFixed(before.config, numbered.config), this.#live);
+    const prepared = await this.#engine.prepare(config.listen, {
+      ...next.config,
+      plain: withoutFunctions(next.config),
+    });
+    next.addresses = prepared.addresses;
+    try {
+      this.#requireRunning();
+      next.requireNoLoops();
+    } catch (error) {
+      prepared.abandon();
+      throw error;
+    }
+    numbered.commit();
+    for (const id of numbered.newBackends) ledger.forget(id);
+    ledger.update(trackedBackends(next.config));
+    this.#inForce = next;
+    this.#userCode.replace(next.config.functions);
+    this.#announcer.wantFingerprints(next.config.fingerprints);
+    const { resolver } = next.config;
+    this.#keeper.update({ backends: listBackends(next.config), resolver, guard: next.guard });
+    await prepared.apply();
+    this.#departed.update(before.config, next.config);
+    return describeReload(before, { config, addresses: next.addresses });
+  }
+
+  #requireRunning(): void {
+    if (this.#state !== 'started' || this.addresses.length === 0) {
+      throw new SniwayError('ERR_STATE', 'only a proxy that is running can reload its configuration');
+    }
+  }
+
+  async drain({ timeoutMs = Infinity, signal }: DrainOptions = {}): Promise<DrainResult> {
+    this.#state = 'closing';
+    await this.#engine.stopListening();
+    await settlesWithin(this.#engine.idle(), timeoutMs, signal);
+    return { remaining: this.#engine.connectionCount };
+  }
+
+  snapshot(): ProxySnapshot {
+    return describeProxy(this.#inForce.config, {
+      engine: this.#selected.name,
+      addresses: this.addresses,
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   async close(options: CloseOptions = {}): Promise<CloseResult> {
@@ -229,12 +276,14 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     await this.#engine.stopListening();
     const drained = await settlesWithin(
       this.#engine.idle(),
-      options.drainTimeoutMs ?? this.#config.drainTimeoutMs,
+      options.drainTimeoutMs ?? this.#inForce.config.drainTimeoutMs,
     );
     const terminated = drained ? 0 : this.#engine.connectionCount;
     await this.#engine.terminate('drained');
     this.#keeper.close();
-    this.#addresses = [];
+    this.#announcer.close();
+    this.#departed.close();
+    this.#inForce.addresses = [];
     return { terminated };
   }
 
@@ -243,27 +292,34 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
     await this.#engine.stopListening();
     await this.#engine.terminate('killed');
     this.#keeper.close();
-    this.#addresses = [];
+    this.#announcer.close();
+    this.#departed.close();
+    this.#inForce.addresses = [];
   }
 
   // What the engine asks and tells.
 
+  get pending(): PendingCounts {
+    return this.#inForce.pending;
+  }
+
   admit(client: Client): ReturnType<EngineHost['admit']> {
-    return admit(client, this.#decider.snapshot);
+    return admit(client, this.#inForce.decider.snapshot);
   }
 
   decide(...[hello, client]: Parameters<EngineHost['decide']>): ReturnType<EngineHost['decide']> {
-    const decision = decide(hello, client, this.#decider);
-    return decision.kind === 'resolve' ? this.settle(decision) : decision;
+    const decision = decide(hello, client, this.#inForce.decider);
+    const isVerdict = decision.kind === 'relay' || decision.kind === 'reject';
+    return isVerdict ? decision : this.settle(decision, client);
   }
 
-  settle(question: NameQuestion): ReturnType<EngineHost['settle']> {
-    return settle(question, this.#settleContext);
+  settle(...[question, asker]: Parameters<EngineHost['settle']>): ReturnType<EngineHost['settle']> {
+    return this.#userCode.settle(question, asker, this.#inForce.settleContext(this.#keeper.names));
   }
 
   refuse(refusal: Parameters<EngineHost['refuse']>[0]): ReturnType<EngineHost['refuse']> {
     if (refusal.kind === 'dial-failed') this.dialFailed(refusal.route);
-    return decideRefusal(refusal, this.#config.policies);
+    return decideRefusal(refusal, this.#inForce.config.policies);
   }
 
   dialFailed(route: string): void {
@@ -271,102 +327,48 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements SniProxy, Engin
   }
 
   takeBackend(backend: number): boolean {
-    return this.#decider.live.ledger.take(backend);
+    return this.#live.ledger.take(backend);
   }
 
   leaveBackend(backend: number, outcome: BackendOutcome): void {
-    this.#decider.live.ledger.leave(backend, outcome);
+    this.#live.ledger.leave(backend, outcome);
   }
 
   backendAnswered(backend: number): void {
-    this.#decider.live.ledger.answered(backend);
+    this.#live.ledger.answered(backend);
   }
 
   workerDied(worker: number): void {
-    this.#decider.live.ledger.giveBack(worker);
-    this.#decider.live.limits.forgetOwner(worker);
+    this.#live.ledger.giveBack(worker);
+    this.#live.limits.forgetOwner(worker);
   }
 
   get interest(): RecordInterest {
-    return this.#interest;
+    return this.#announcer.interest;
   }
 
   opened(connection: ConnectionOpened): void {
-    this.#announce('opened', connection);
+    this.#announcer.announce('opened', connection);
   }
 
   ended(connection: ConnectionEnded): void {
-    this.#announce('ended', connection);
+    this.#announcer.announce('ended', connection);
   }
 
   notice(notice: Notice): void {
-    try {
-      this.emit('notice', notice);
-    } catch (error) {
-      this.#blame('notice', error);
-    }
+    this.#announcer.announce('notice', notice);
   }
 
   /** Called by Node with the rejection of an asynchronous listener. */
   [Symbol.for('nodejs.rejection')](error: unknown, event: string | symbol): void {
-    this.#blame(String(event), error);
+    this.#announcer.blame(String(event), error);
+  }
+
+  #warn(warnings: readonly ConfigProblem[]): void {
+    for (const warning of warnings) this.notice({ level: 'warn', message: describeProblem(warning) });
   }
 
   #isClosing(): boolean {
     return this.#state === 'closing';
-  }
-
-  /** Engines spare themselves the records that nobody listens for. */
-  #followInterest(): void {
-    const note = (event: string | symbol, wanted: boolean): void => {
-      if (event !== 'opened' && event !== 'ended') return;
-      this.#interest = { ...this.#interest, [event]: wanted };
-      this.#engine.interestChanged();
-    };
-    const events = this as EventEmitter;
-    events.on('newListener', (event: string | symbol) => note(event, true));
-    events.on('removeListener', (event: string | symbol) => note(event, events.listenerCount(event) > 0));
-  }
-
-  #announce<Event extends keyof ProxyEvents>(event: Event, told: ProxyEvents[Event][0]): void {
-    try {
-      (this as EventEmitter).emit(event, told);
-    } catch (error) {
-      this.#blame(event, error);
-    }
-  }
-
-  /** A faulty listener must not end a process that carries other people's connections. */
-  #blame(event: string, error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const message = `a listener of '${event}' failed: ${text}`;
-    if (event === 'notice') process.emitWarning(message, 'SniwayWarning');
-    else this.notice({ level: 'error', message });
-  }
-
-  /** Addresses that only binding made known (port 0, inherited sockets) may turn a backend into a loop. */
-  #findLoops(): readonly ConfigProblem[] {
-    return this.#decider.snapshot.routes.flatMap(({ name, action }) =>
-      (action.kind === 'relay' ? action.pool.backends : []).flatMap(({ backend }) => {
-        const endpoint = literalEndpoint(backend);
-        const reason = endpoint === null ? null : this.#guard.refusal(endpoint, false);
-        const message = `the backend of route '${name}' would loop: ${reason}`;
-        return reason === null ? [] : [{ path: ['routes'], message, severity: 'error' as const }];
-      }),
-    );
-  }
-}
-
-async function settlesWithin(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
-  // A longer timer would fire at once.
-  if (timeoutMs > DURATION_MS_MAX) return await promise.then(() => true);
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<boolean>(resolve => {
-    timer = setTimeout(() => resolve(false), timeoutMs);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), deadline]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -13,11 +13,14 @@ import type { LimitScope, PlainLimits } from './limiting/limiter.ts';
 import { FIRST_SCOPE_SLOT, PROXY_SLOT } from './limiting/limiter.ts';
 import { createRouteTable } from './routing/route-table.ts';
 import type { RouteTable } from './routing/route-table.ts';
-import type { Answer, Endpoint, RelayOptions, RelaySpans, RelayVerdict } from './verdict.ts';
+import type { Answer, Endpoint, ProxyOut, RelayOptions, RelaySpans, RelayVerdict } from './verdict.ts';
 
 /** What one route does with the connections it matches. */
 export type RouteAction =
-  { readonly kind: 'relay'; readonly pool: PlainPool } | { readonly kind: 'reject'; readonly answer: Answer };
+  | { readonly kind: 'relay'; readonly pool: PlainPool }
+  | { readonly kind: 'reject'; readonly answer: Answer }
+  /** A function of the user's decides, which the main thread knows by the route's name; its backends get this header. */
+  | { readonly kind: 'function'; readonly proxy: ProxyOut | null };
 
 export interface PlainRoute {
   /** Shown in logs and labels: the `name` given, else its first pattern. Unique. */
@@ -32,6 +35,8 @@ export interface PlainRoute {
   /** Null if nothing is limited. */
   readonly limits: PlainLimits | null;
   readonly spans: RelaySpans;
+  /** What becomes of its connections when a reload removes it: they go on, or end after the drain time, or at once. */
+  readonly onRemove: 'keep' | 'drain' | 'close';
 }
 
 /** What a listener adds to its address. */
@@ -82,6 +87,13 @@ export interface ProxyIn {
   readonly required: boolean;
 }
 
+/** Numbers of the limits in the table that all threads count in, for each listener and each route. */
+export interface LimitSlots {
+  /** -1 where nothing is limited. */
+  readonly listeners: readonly number[];
+  readonly routes: readonly number[];
+}
+
 export interface PlainConfig {
   readonly routes: readonly PlainRoute[];
   readonly policies: Policies;
@@ -89,7 +101,10 @@ export interface PlainConfig {
   readonly listeners: readonly PlainListener[];
   /** What all connections together may take; null if nothing is limited. */
   readonly limits: PlainLimits | null;
+  readonly slots: LimitSlots;
   readonly pending: PendingLimits;
+  /** Whether hooks on the main thread have a say in each decision. */
+  readonly asksHooks: boolean;
   /** Networks in CIDR form that the guard lets through although it refuses them by default. */
   readonly allowNets: readonly string[];
   /** Networks in CIDR form that the guard refuses in any case. */
@@ -124,6 +139,7 @@ export interface Snapshot {
   /** Limits of the whole proxy. */
   readonly scope: LimitScope | null;
   readonly pending: PendingLimits;
+  readonly asksHooks: boolean;
 }
 
 /**
@@ -134,39 +150,41 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
   const { table, problems } = createRouteTable(plain.routes);
   const fault = problems.find(problem => problem.severity === 'error');
   if (fault !== undefined) throw new SniwayError('ERR_INVARIANT', `unchecked routes: ${fault.message}`);
-  const scopes = numberScopes(plain);
+  const { limits, slots } = plain;
   return {
-    routes: plain.routes.map((route, index) => createRoute(route, scopes.routes[index] ?? null)),
+    routes: plain.routes.map((route, index) => createRoute(route, slots.routes[index] ?? -1)),
     policies: plain.policies,
     table,
-    listeners: plain.listeners.map(({ clients }, index) => ({
-      rules: clients === null ? null : createAccessRules(clients),
-      scope: scopes.listeners[index] ?? null,
+    listeners: plain.listeners.map((listener, index) => ({
+      rules: listener.clients === null ? null : createAccessRules(listener.clients),
+      scope: scopeOf(`listener ${index + 1}`, slots.listeners[index] ?? -1, listener.limits),
     })),
-    scope: scopes.proxy,
+    scope: scopeOf('the proxy', PROXY_SLOT, limits),
     pending: plain.pending,
+    asksHooks: plain.asksHooks,
   };
 }
 
-/** Where limits hold, each with its slot: the same in every thread. */
-export function numberScopes({ routes, listeners, limits }: PlainConfig) {
+interface Limited {
+  readonly limits: PlainLimits | null;
+}
+
+/** A slot for each limit, as they come. */
+export function numberSlots(listeners: readonly Limited[], routes: readonly Limited[]): LimitSlots {
   let next = FIRST_SCOPE_SLOT;
-  const scopeOf = (title: string, given: PlainLimits | null): LimitScope | null =>
-    given === null ? null : { slot: next++, title, limits: given };
-  return {
-    proxy: limits === null ? null : { slot: PROXY_SLOT, title: 'the proxy', limits },
-    listeners: listeners.map((listener, index) => scopeOf(`listener ${index + 1}`, listener.limits)),
-    routes: routes.map(route => scopeOf(`route ${route.name}`, route.limits)),
-    /** Slots in use, from 0 on. */
-    count: next,
-  };
+  const slotOf = ({ limits }: Limited): number => (limits === null ? -1 : next++);
+  return { listeners: listeners.map(slotOf), routes: routes.map(slotOf) };
 }
 
-function createRoute(plain: PlainRoute, scope: LimitScope | null): SnapshotRoute {
-  const { name, action, clients, spans } = plain;
+function scopeOf(title: string, slot: number, limits: PlainLimits | null): LimitScope | null {
+  return limits === null ? null : { slot, title, limits };
+}
+
+function createRoute(plain: PlainRoute, slot: number): SnapshotRoute {
+  const { name, action, clients, limits, spans } = plain;
   const rules = clients === null ? null : createAccessRules(clients);
-  const common = { name, action, rules, scope };
-  if (action.kind === 'reject') {
+  const common = { name, action, rules, scope: scopeOf(`route ${name}`, slot, limits) };
+  if (action.kind !== 'relay') {
     return { ...common, verdict: null, pool: null, options: { retry: false, ...spans } };
   }
   const { backends, retry } = action.pool;

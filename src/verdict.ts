@@ -52,11 +52,25 @@ export interface Ticket {
   waitMs(): number;
 }
 
+/** Somebody who waits for an answer. */
+export interface Asker {
+  /** Put here by who is going to answer; called when the answer is wanted no more. */
+  gone?: (() => void) | undefined;
+}
+
+/** A listener as its connections know it. */
+export interface ListenerRef {
+  /** Its place among the listeners of the configuration in force; -1 once it is none of them. */
+  readonly index: number;
+  /** As in `BoundAddress.text`. */
+  readonly text: string;
+}
+
 /** The client of one connection, as decisions see it. */
-export interface Client {
+export interface Client extends Asker {
   readonly peer: PeerAddress;
-  /** Index of the listener that accepted it. */
-  readonly listener: number;
+  /** The listener that accepted it. */
+  readonly listener: ListenerRef;
   /** Put here by a decision to relay; the connection's owner releases it, whatever becomes of the connection. */
   ticket: Ticket | null;
 }
@@ -76,6 +90,8 @@ export interface RelayVerdict {
   /** In the order to try them; at least one. Those of one backend stand together. */
   readonly candidates: readonly Candidate[];
   readonly options: RelayOptions;
+  /** Milliseconds that users' functions have taken: they are not taken off the time to dial. None where it is absent. */
+  readonly waitedMs?: number;
 }
 
 /**

@@ -35,6 +35,15 @@ export class AddressPublisher {
     return [...this.#ports.keys()];
   }
 
+  /** What the one after this one does not publish any more: nothing is known of it. */
+  withdrawn(next: AddressPublisher): PublishedAddresses[] {
+    return [...this.#ports].flatMap(([host, ports]) => {
+      const left = next.#ports.get(host);
+      const gone = [...ports].filter(port => left?.has(port) !== true);
+      return gone.map(port => ({ host, port, addresses: null }));
+    });
+  }
+
   /** Called when a name leads somewhere else, or (null) nowhere any more. */
   change(host: string, addresses: CachedAddresses | null): void {
     const ports = [...(this.#ports.get(host) ?? [])];

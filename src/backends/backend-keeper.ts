@@ -2,6 +2,7 @@
  * What the main thread does for the backends, whoever relays to them: it keeps their addresses known, checks them, and
  * tells what becomes of them.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { BackendChange, BackendState, Notice } from '../events.ts';
 import type { AddressGuard } from './address-guard.ts';
 import type { AddressBook, PublishedAddresses } from './address-book.ts';
@@ -12,6 +13,7 @@ import type { BackendLedger } from './backend-ledger.ts';
 import { dialOrder } from './dial-order.ts';
 import { EjectionWatch } from './ejection-watch.ts';
 import { HealthChecker } from './health-checker.ts';
+import type { HealthProgress } from './health-checker.ts';
 import type { ResolverSettings } from './names.ts';
 import type { PlainBackend, PlainPool } from './plain-pool.ts';
 import { literalEndpoint, portOf } from './pool.ts';
@@ -24,11 +26,15 @@ export interface KeptBackend {
   readonly plain: PlainBackend;
 }
 
-export interface KeeperOptions {
+/** What a reload replaces. */
+export interface KeeperPlan {
   /** All of them, those without a number too. */
   readonly backends: readonly KeptBackend[];
   readonly resolver: ResolverSettings;
   readonly guard: AddressGuard;
+}
+
+export interface KeeperOptions extends KeeperPlan {
   readonly ledger: BackendLedger;
   readonly addresses: AddressBook;
   /** The ledger's clock. */
@@ -45,63 +51,64 @@ export interface KeeperReports {
 }
 
 export class BackendKeeper {
-  readonly names: AddressCache;
-  readonly #options: KeeperOptions;
+  #names: AddressCache;
+  #options: KeeperOptions;
   readonly #reports: KeeperReports;
-  readonly #publisher: AddressPublisher;
-  readonly #checker: HealthChecker<KeptBackend>;
+  #publisher: AddressPublisher;
+  #checker: HealthChecker<KeptBackend>;
   readonly #ejections: EjectionWatch;
-  /** Those that have a number, in the order of their numbers. */
-  readonly #tracked: readonly KeptBackend[];
+  /** Those that have a number, by it. */
+  #tracked: ReadonlyMap<number, KeptBackend>;
   /** The names of the backends of each route. */
-  readonly #hosts = new Map<string, string[]>();
+  #hosts: ReadonlyMap<string, readonly string[]>;
 
   constructor(options: KeeperOptions, reports: KeeperReports) {
-    const { backends, guard, ledger, addresses } = options;
     this.#options = options;
     this.#reports = reports;
-    this.#publisher = new AddressPublisher({
-      backends: backends.map(({ plain }) => plain.backend),
-      guard,
-      publish: published => {
-        addresses.update(published);
-        reports.publish(published);
-      },
-    });
-    this.names = new AddressCache(options.resolver, {
-      onChange: (host, found) => this.#publisher.change(host, found),
-      onTrouble: (host, code) => reports.notice(describeTrouble(host, code)),
-    });
-    this.#checker = new HealthChecker(
-      backends.flatMap(owner =>
-        owner.pool.health === null ? [] : [{ owner, health: owner.pool.health, proxy: owner.plain.proxy }],
-      ),
-      {
-        locate: (owner, timeoutMs) => this.#locate(owner, timeoutMs),
-        changed: (owner, problem) => this.#onChecked(owner, problem),
-        expires: (owner, expiresAtMs) => this.#warnOfExpiry(owner, expiresAtMs),
-      },
-    );
-    for (const { route, plain } of backends) {
-      const host = lookUpName(plain.backend);
-      if (host !== null) this.#hosts.set(route, [...(this.#hosts.get(route) ?? []), host]);
-    }
-    const tracked = backends.filter(({ plain }) => plain.id >= 0);
-    this.#tracked = tracked;
-    this.#ejections = new EjectionWatch(ledger, options.nowMs, {
-      ejected: (id, forMs) => this.#announce(tracked[id], 'ejected', `for ${seconds(forMs)}s`),
-      returned: id => this.#announce(tracked[id], 'returned', null),
+    this.#publisher = this.#createPublisher();
+    this.#names = this.#createNames();
+    this.#checker = this.#createChecker(new Map());
+    this.#hosts = hostsOf(options.backends);
+    this.#tracked = trackedOf(options.backends);
+    this.#ejections = new EjectionWatch(options.ledger, options.nowMs, {
+      ejected: (id, forMs) => this.#announce(this.#tracked.get(id), 'ejected', `for ${seconds(forMs)}s`),
+      returned: id => this.#announce(this.#tracked.get(id), 'returned', null),
     });
   }
 
+  get names(): AddressCache {
+    return this.#names;
+  }
+
   start(): void {
-    this.names.watch(this.#publisher.hosts);
+    this.#names.watch(this.#publisher.hosts);
     this.#checker.start();
     this.#ejections.start();
   }
 
+  /** Looks after other backends from now on. What is known of those that stay is kept. */
+  update(plan: KeeperPlan): void {
+    const before = { publisher: this.#publisher, names: this.#names, checker: this.#checker };
+    const sameResolver = isDeepStrictEqual(plan.resolver, this.#options.resolver);
+    this.#options = { ...this.#options, ...plan };
+    this.#publisher = this.#createPublisher();
+    if (!sameResolver) this.#names = this.#createNames();
+    const tracked = trackedOf(plan.backends);
+    this.#checker = this.#createChecker(before.checker.progress());
+    before.checker.close();
+    for (const { pool, plain } of tracked.values()) {
+      if (pool.health === null) this.#options.ledger.setDown(plain.id, false);
+    }
+    this.#tracked = tracked;
+    this.#hosts = hostsOf(plan.backends);
+    this.#publish(before.publisher.withdrawn(this.#publisher));
+    if (sameResolver) for (const host of this.#publisher.hosts) this.#republish(host);
+    else before.names.close();
+    this.start();
+  }
+
   close(): void {
-    this.names.close();
+    this.#names.close();
     this.#checker.close();
     this.#ejections.close();
   }
@@ -109,7 +116,7 @@ export class BackendKeeper {
   /** All backends whose connections are counted, as they are now. */
   states(): readonly BackendState[] {
     const { ledger } = this.#options;
-    return this.#tracked.map(({ route, plain: { id, backend } }) => {
+    return [...this.#tracked.values()].map(({ route, plain: { id, backend } }) => {
       const state = ledger.isDown(id) ? 'down' : ledger.isEjected(id) ? 'ejected' : 'up';
       const { open, taken, failed, ejections } = ledger.counts(id);
       return { route, backend: formatBackend(backend), state, open, dialed: taken, failed, ejections };
@@ -119,6 +126,54 @@ export class BackendKeeper {
   /** Connections of a route could connect to nothing: where its names lead may have changed. */
   dialFailed(route: string): void {
     for (const host of this.#hosts.get(route) ?? []) this.names.recheck(host);
+  }
+
+  #createPublisher(): AddressPublisher {
+    const { backends, guard } = this.#options;
+    return new AddressPublisher({
+      backends: backends.map(({ plain }) => plain.backend),
+      guard,
+      publish: published => this.#publish(published),
+    });
+  }
+
+  #createNames(): AddressCache {
+    return new AddressCache(this.#options.resolver, {
+      onChange: (host, found) => this.#publisher.change(host, found),
+      onTrouble: (host, code) => {
+        // What an earlier resolver has found is used until then.
+        if (code !== null) this.#publisher.change(host, null);
+        this.#reports.notice(describeTrouble(host, code));
+      },
+    });
+  }
+
+  #createChecker(before: ReadonlyMap<KeptBackend, HealthProgress>): HealthChecker<KeptBackend> {
+    const known = new Map([...before].map(([owner, progress]) => [owner.plain.id, { owner, progress }]));
+    const { backends } = this.#options;
+    return new HealthChecker(
+      backends.flatMap(owner =>
+        owner.pool.health === null ? [] : [{ owner, health: owner.pool.health, proxy: owner.plain.proxy }],
+      ),
+      {
+        locate: (owner, timeoutMs) => this.#locate(owner, timeoutMs),
+        changed: (owner, problem) => this.#onChecked(owner, problem),
+        expires: (owner, expiresAtMs) => this.#warnOfExpiry(owner, expiresAtMs),
+      },
+      { resume: owner => resumeFrom(known.get(owner.plain.id), owner) },
+    );
+  }
+
+  #publish(published: readonly PublishedAddresses[]): void {
+    if (published.length === 0) return;
+    this.#options.addresses.update(published);
+    this.#reports.publish(published);
+  }
+
+  /** Other ports may want it, or another guard refuse it. */
+  #republish(host: string): void {
+    const known = this.#names.peek(host);
+    if (known !== null) this.#publisher.change(host, known);
   }
 
   async #locate({ plain: { backend } }: KeptBackend, timeoutMs: number): Promise<readonly Endpoint[]> {
@@ -152,6 +207,35 @@ export class BackendKeeper {
     this.#reports.notice(describeChange(change));
     this.#reports.changed(change);
   }
+}
+
+function trackedOf(backends: readonly KeptBackend[]): ReadonlyMap<number, KeptBackend> {
+  const tracked = backends.filter(({ plain }) => plain.id >= 0);
+  return new Map(tracked.map(backend => [backend.plain.id, backend]));
+}
+
+function hostsOf(backends: readonly KeptBackend[]): ReadonlyMap<string, readonly string[]> {
+  const hosts = new Map<string, string[]>();
+  for (const { route, plain } of backends) {
+    const host = lookUpName(plain.backend);
+    if (host === null) continue;
+    const known = hosts.get(route);
+    if (known === undefined) hosts.set(route, [host]);
+    else known.push(host);
+  }
+  return hosts;
+}
+
+/** A backend whose checks are others now is checked at once, and stays what it is until then. */
+function resumeFrom(
+  before: { readonly owner: KeptBackend; readonly progress: HealthProgress } | undefined,
+  { pool, plain }: KeptBackend,
+): HealthProgress | null {
+  if (before === undefined) return null;
+  const { owner, progress } = before;
+  const isSame =
+    isDeepStrictEqual(owner.pool.health, pool.health) && isDeepStrictEqual(owner.plain.proxy, plain.proxy);
+  return isSame ? progress : { ...progress, against: 0, dueAtMs: 0 };
 }
 
 const WORDS: Readonly<Record<BackendChange['state'], string>> = {

@@ -7,9 +7,9 @@ import type { PlainEjection } from './plain-pool.ts';
 
 const EJECTION: PlainEjection = { failures: 3, baseMs: 1_000, maxMs: 5_000 };
 
-function tracked(maxConnections: number, ejection = EJECTION): TrackedBackend {
+function tracked(maxConnections: number, ejection = EJECTION, id = 0): TrackedBackend {
   const backend = { kind: 'ip', address: '10.0.0.1', port: 443, family: 4 } as const;
-  return { plain: { id: 0, backend, weight: 1, backup: false, maxConnections, proxy: null }, ejection };
+  return { plain: { id, backend, weight: 1, backup: false, maxConnections, proxy: null }, ejection };
 }
 
 interface Bench {
@@ -47,7 +47,7 @@ describe('BackendLedger', () => {
   });
 
   test('gives back what a dead worker had taken, and nothing else', () => {
-    const { ledger, other } = bench(tracked(0), tracked(0));
+    const { ledger, other } = bench(tracked(0), tracked(0, EJECTION, 1));
     ledger.take(0);
     for (const backend of [0, 0, 1]) other.take(backend);
     ledger.giveBack(1);

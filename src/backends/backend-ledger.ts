@@ -22,14 +22,21 @@ const EJECTIONS = 7;
 const FIELDS = 8;
 
 /** In front of all backends: how often anything was ejected, so that a reader sees at once whether to look. */
+const EJECTED = 0;
+/** Behind it: how many backends there is room for. */
+const CAPACITY = 1;
 const HEAD_BYTES = 8;
 /** When its ejection ends. */
 const TIME_BYTES = 8;
 const FIELD_BYTES = 4;
 
-/** Memory for a ledger of this many backends, used by this many workers. */
-export function createLedgerMemory(backends: number, workers: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(HEAD_BYTES + backends * (TIME_BYTES + (FIELDS + workers) * FIELD_BYTES));
+/** Memory for backends with numbers below `capacity`, used by this many workers. */
+export function createLedgerMemory(capacity: number, workers: number): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer(
+    HEAD_BYTES + capacity * (TIME_BYTES + (FIELDS + workers) * FIELD_BYTES),
+  );
+  new Int32Array(memory)[CAPACITY] = capacity;
+  return memory;
 }
 
 /** A backend that has a number, and when it is ejected. */
@@ -40,7 +47,6 @@ export interface TrackedBackend {
 
 export interface LedgerOptions {
   readonly memory: SharedArrayBuffer;
-  /** In the order of their numbers. */
   readonly backends: readonly TrackedBackend[];
   /** Whose column of open connections this thread writes. */
   readonly worker: number;
@@ -61,27 +67,35 @@ export class BackendLedger {
   readonly #ejectedUntil: Float64Array;
   readonly #numbers: Int32Array;
   readonly #head: Int32Array;
-  readonly #backends: readonly TrackedBackend[];
+  /** By their numbers. */
+  readonly #backends: (TrackedBackend | undefined)[] = [];
+  readonly #capacity: number;
   readonly #worker: number;
   readonly #nowMs: () => number;
 
   constructor({ memory, backends, worker, nowMs }: LedgerOptions) {
-    const { length } = backends;
-    this.#head = new Int32Array(memory, 0, 1);
-    this.#ejectedUntil = new Float64Array(memory, HEAD_BYTES, length);
-    this.#numbers = new Int32Array(memory, HEAD_BYTES + length * TIME_BYTES);
-    this.#backends = backends;
+    this.#head = new Int32Array(memory, 0, HEAD_BYTES / FIELD_BYTES);
+    this.#capacity = this.#head[CAPACITY]!;
+    this.#ejectedUntil = new Float64Array(memory, HEAD_BYTES, this.#capacity);
+    this.#numbers = new Int32Array(memory, HEAD_BYTES + this.#capacity * TIME_BYTES);
+    this.update(backends);
     this.#worker = worker;
     this.#nowMs = nowMs;
   }
 
-  get size(): number {
-    return this.#backends.length;
+  /** The numbers of all backends it knows. */
+  get backends(): readonly number[] {
+    return this.#backends.flatMap(backend => backend?.plain.id ?? []);
+  }
+
+  /** Takes over how backends are to be judged. What it knows of others stays: they may still be connected. */
+  update(backends: readonly TrackedBackend[]): void {
+    for (const backend of backends) this.#backends[backend.plain.id] = backend;
   }
 
   /** Changes whenever a backend is ejected. */
   get ejectionsSoFar(): number {
-    return Atomics.load(this.#head, 0);
+    return Atomics.load(this.#head, EJECTED);
   }
 
   /** Connections open to a backend now, over all workers. */
@@ -111,7 +125,7 @@ export class BackendLedger {
   }
 
   isFull(backend: number): boolean {
-    const limit = this.#backends[backend]!.plain.maxConnections;
+    const limit = this.#limitOf(backend);
     return limit > 0 && this.open(backend) >= limit;
   }
 
@@ -121,7 +135,7 @@ export class BackendLedger {
    */
   take(backend: number): boolean {
     const at = backend * FIELDS + OPEN;
-    const limit = this.#backends[backend]!.plain.maxConnections;
+    const limit = this.#limitOf(backend);
     const column = this.#column(this.#worker) + backend;
     for (;;) {
       const open = Atomics.load(this.#numbers, at);
@@ -151,6 +165,12 @@ export class BackendLedger {
 
   // Called by the main thread.
 
+  /** A number is given to another backend: nobody is connected to the one that had it. */
+  forget(backend: number): void {
+    for (let field = 0; field < FIELDS; field++) Atomics.store(this.#numbers, backend * FIELDS + field, 0);
+    this.#ejectedUntil[backend] = 0;
+  }
+
   setDown(backend: number, down: boolean): void {
     Atomics.store(this.#numbers, backend * FIELDS + DOWN, down ? 1 : 0);
   }
@@ -158,7 +178,7 @@ export class BackendLedger {
   /** A worker has died: its connections are given back, and an ejection that it was writing is left to others. */
   giveBack(worker: number): void {
     const column = this.#column(worker);
-    for (let backend = 0; backend < this.size; backend++) {
+    for (const backend of this.backends) {
       Atomics.compareExchange(this.#numbers, backend * FIELDS + EJECTING, worker + 1, 0);
       const open = this.#numbers[column + backend]!;
       if (open === 0) continue;
@@ -171,7 +191,7 @@ export class BackendLedger {
     const at = backend * FIELDS;
     Atomics.add(this.#numbers, at + FAILED, 1);
     const failures = Atomics.add(this.#numbers, at + FAILURES_IN_A_ROW, 1) + 1;
-    const { ejection } = this.#backends[backend]!;
+    const ejection = this.#backends[backend]?.ejection ?? NEVER;
     if (ejection.failures === 0 || failures < ejection.failures || this.isEjected(backend)) return;
     // Whoever comes second leaves it to the first.
     if (Atomics.compareExchange(this.#numbers, at + EJECTING, 0, this.#worker + 1) !== 0) return;
@@ -193,13 +213,19 @@ export class BackendLedger {
     this.#numbers[at + LEVEL] = level;
     this.#ejectedUntil[backend] = now + lasts(level);
     Atomics.add(this.#numbers, at + EJECTIONS, 1);
-    Atomics.add(this.#head, 0, 1);
+    Atomics.add(this.#head, EJECTED, 1);
   }
 
   #column(worker: number): number {
-    return this.size * (FIELDS + worker);
+    return this.#capacity * (FIELDS + worker);
+  }
+
+  #limitOf(backend: number): number {
+    return this.#backends[backend]?.plain.maxConnections ?? 0;
   }
 }
+
+const NEVER: PlainEjection = { failures: 0, baseMs: 0, maxMs: 0 };
 
 /** More doublings than any bound on the time allows. */
 const LEVEL_MAX = 40;

@@ -27,8 +27,9 @@ export class EjectionWatch {
     this.#reports = reports;
   }
 
+  /** May be called again, once the ledger knows backends. */
   start(): void {
-    if (this.#ledger.size === 0) return;
+    if (this.#timer !== undefined || this.#ledger.backends.length === 0) return;
     this.#timer = setInterval(() => this.look(), EJECTION_POLL_MS);
     this.#timer.unref();
   }
@@ -49,7 +50,7 @@ export class EjectionWatch {
     const soFar = this.#ledger.ejectionsSoFar;
     if (soFar === this.#seen) return;
     this.#seen = soFar;
-    for (let backend = 0; backend < this.#ledger.size; backend++) {
+    for (const backend of this.#ledger.backends) {
       const untilMs = this.#ledger.ejectedUntil(backend);
       if (untilMs <= now || this.#out.has(backend)) continue;
       this.#out.set(backend, untilMs);

@@ -16,6 +16,15 @@ export interface CheckedBackend<T> {
   readonly proxy: ProxyOut | null;
 }
 
+/** How far the checks of a backend have come. */
+export interface HealthProgress {
+  readonly state: 'unknown' | 'up' | 'down';
+  readonly against: number;
+  readonly warnedOfMs: number | null;
+  /** When its next check is due, by `performance.now()`. */
+  readonly dueAtMs: number;
+}
+
 export interface HealthReports<T> {
   /** Where it is now, in the order to try them. @throws if its name leads nowhere. */
   readonly locate: (owner: T, timeoutMs: number) => Promise<readonly Endpoint[]>;
@@ -25,13 +34,16 @@ export interface HealthReports<T> {
   readonly expires: (owner: T, expiresAtMs: number) => void;
 }
 
-export interface HealthTools {
+export interface HealthTools<T> {
+  /** Where the checks of a backend have been before; null for a new one, which is checked at once. */
+  readonly resume?: (owner: T) => HealthProgress | null;
   /** Stand-ins of tests. */
   readonly probe?: (probe: Probe) => Promise<ProbeResult>;
   readonly random?: () => number;
 }
 
 interface Patient<T> extends CheckedBackend<T> {
+  dueAtMs: number;
   /** Assumed to be up until the first check, which alone decides. */
   state: 'unknown' | 'up' | 'down';
   /** Checks in a row that spoke against the state. */
@@ -58,24 +70,37 @@ export class HealthChecker<T> {
   constructor(
     backends: readonly CheckedBackend<T>[],
     reports: HealthReports<T>,
-    { probe = probeBackend, random = Math.random }: HealthTools = {},
+    { probe = probeBackend, random = Math.random, resume = () => null }: HealthTools<T> = {},
   ) {
     this.#reports = reports;
     this.#probe = probe;
     this.#random = random;
     this.#patients = backends.map(backend => ({
       ...backend,
-      state: 'unknown',
-      against: 0,
-      warnedOfMs: null,
+      ...(resume(backend.owner) ?? { state: 'unknown', against: 0, warnedOfMs: null, dueAtMs: 0 }),
       timer: undefined,
     }));
   }
 
-  /** Checks each backend at once, and from then on. */
+  /** Checks each backend at once, or when it is due, and from then on. */
   start(): void {
-    this.#due.push(...this.#patients);
+    const now = performance.now();
+    for (const patient of this.#patients) {
+      const delayMs = Math.min(patient.dueAtMs - now, patient.health.intervalMs);
+      if (delayMs > 0) this.#wait(patient, delayMs);
+      else this.#due.push(patient);
+    }
     this.#checkDue();
+  }
+
+  /** For whoever takes the checks over; each backend by its owner. */
+  progress(): ReadonlyMap<T, HealthProgress> {
+    return new Map(
+      this.#patients.map(({ owner, state, against, warnedOfMs, dueAtMs }) => [
+        owner,
+        { state, against, warnedOfMs, dueAtMs },
+      ]),
+    );
   }
 
   /** Gives up what is under way; nothing is reported any more. */
@@ -121,7 +146,11 @@ export class HealthChecker<T> {
 
   #schedule(patient: Patient<T>): void {
     const { intervalMs } = patient.health;
-    const delayMs = intervalMs * (1 - JITTER + 2 * JITTER * this.#random());
+    this.#wait(patient, intervalMs * (1 - JITTER + 2 * JITTER * this.#random()));
+  }
+
+  #wait(patient: Patient<T>, delayMs: number): void {
+    patient.dueAtMs = performance.now() + delayMs;
     patient.timer = setTimeout(() => {
       this.#due.push(patient);
       this.#checkDue();

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeFolder } from '../../test/support/folders.ts';
+import { checkCommandConfig } from './check.ts';
 import { CommandError } from './exit-codes.ts';
 import { explainName } from './explain.ts';
 
@@ -92,4 +95,35 @@ test('explainName() lets no control character through', async () => {
   const text = await explainName('a.example.com', ['h2\u001b[2J', 'x\ny'], FLAGS);
   assert.doesNotMatch(text.replaceAll('\n', ''), /\p{C}/u);
   assert.match(text, /^alpn +h2\\x1b\[2J, x\\x0ay$/m);
+});
+
+test('explainName() says where functions decide, and calls none', async t => {
+  const folder = makeFolder(t, {
+    'sniway.config.mjs': `const fail = () => { throw new Error('called'); };
+export default {
+  listen: 443,
+  hooks: { onHello: fail, onVerdict: fail, onEnd: fail },
+  routes: [{ match: '*.example.com', decide: fail }, { match: 'plain.example.com', reject: 'close' }],
+};`,
+  });
+  const flags = { config: join(folder, 'sniway.config.mjs') };
+  assert.deepEqual((await explainName('a.example.com', [], flags)).split('\n'), [
+    'name      a.example.com',
+    'route     *.example.com',
+    'pattern   *.example.com (one label)',
+    'decides   the function of the route (decide), for each connection',
+    'hooks     onHello and onVerdict may refuse each connection',
+    '',
+  ]);
+  assert.match(await explainName('plain.example.com', [], flags), /^end {7}denied\nclient .*\nhooks {5}/m);
+});
+
+test('checkCommandConfig() takes functions as it finds them', async t => {
+  const folder = makeFolder(t, {
+    'sniway.config.mjs':
+      "export default { listen: 443, include: 'more.yaml', hooks: { onEnd() {} }, routes: [{ match: 'a.example', decide() {} }] };",
+    'more.yaml': "- { match: b.example, backend: 'b:1' }",
+  });
+  const text = await checkCommandConfig({ config: join(folder, 'sniway.config.mjs') });
+  assert.match(text, /ok: 1 listener, 2 routes\n$/);
 });

@@ -15,10 +15,12 @@ import { escapeControls, quote } from '../config/plain-text.ts';
 import { describePool } from './explain-pool.ts';
 import type { Line } from './explain-pool.ts';
 import { decide, settle } from '../decide.ts';
-import type { Decider, HelloFacts } from '../decide.ts';
+import type { Decider, HelloFacts, Question, SettleContext } from '../decide.ts';
+import { SniwayError } from '../errors.ts';
 import { createSharedMemory, openLive } from '../live.ts';
 import type { Live } from '../live.ts';
 import type { RouteCandidate } from '../routing/route-table.ts';
+import { Numbering } from '../numbering.ts';
 import { createSnapshot } from '../snapshot.ts';
 import type { Snapshot } from '../snapshot.ts';
 import type { Client, Answer, Endpoint, Verdict } from '../verdict.ts';
@@ -32,6 +34,8 @@ import { loadCommandConfig } from './load-config.ts';
 /** Nothing is opened, so a configuration without a listener can be explained too. */
 const LISTEN_DEFAULT = '127.0.0.1:0';
 const WORD_WIDTH = 10;
+/** It is not called: it may ask others, and knows clients that are real. */
+const FUNCTION_DECIDES = 'the function of the route (decide), for each connection';
 
 /**
  * The text for stdout: what the proxy would do with a client that asks for this name and offers these protocols. It
@@ -46,11 +50,12 @@ export async function explainName(
   const hello: HelloFacts = { serverName: readName(name), alpnProtocols: alpn };
   const { config, warnings } = await loadCommandConfig(flags, { listenDefault: LISTEN_DEFAULT });
   const snapshot = createSnapshot(config);
-  const live = openLive(config, createSharedMemory(config, 1), 0);
+  const live = openLive(config, createSharedMemory(new Numbering(config).room, 1), 0);
   const lines = [
     ...describeClient(name, hello),
     ...describeRoutes(hello, snapshot),
     ...(await describeDecision(hello, { config, snapshot, live })),
+    ...describeHooks(config),
   ];
   const body = lines.map(([word, text]) => `${word.padEnd(WORD_WIDTH)}${text}\n`).join('');
   return warnings === '' ? body : `${warnings}\n${body}`;
@@ -69,6 +74,11 @@ function describeClient(name: string, { serverName, alpnProtocols }: HelloFacts)
     serverName ?? `none: ${escapeControls(name)} is an IP address, which clients do not send as a name`;
   const alpn = alpnProtocols.map(escapeControls).join(', ');
   return [['name', asked], ...(alpn === '' ? [] : [['alpn', alpn] as const])];
+}
+
+/** They are not called either. */
+function describeHooks({ asksHooks }: CheckedConfig): Line[] {
+  return asksHooks ? [['hooks', 'onHello and onVerdict may refuse each connection']] : [];
 }
 
 /** Which pattern takes the name, and which others cover it. */
@@ -105,11 +115,11 @@ function describeOutcome({ outcome }: RouteCandidate): string {
 }
 
 /** A client that no network and no limit keeps out: what is explained holds for those who are let in. */
-const ANYBODY: Client = { peer: UNIX_PEER, listener: -1, ticket: null };
+const ANYBODY: Client = { peer: UNIX_PEER, listener: { index: -1, text: '' }, ticket: null };
 
 function withoutLimits(snapshot: Snapshot): Snapshot {
   const routes = snapshot.routes.map(route => ({ ...route, rules: null, scope: null }));
-  return { ...snapshot, routes, scope: null };
+  return { ...snapshot, routes, scope: null, asksHooks: false };
 }
 
 interface Explained extends Decider {
@@ -121,6 +131,7 @@ async function describeDecision(hello: HelloFacts, { config, snapshot, live }: E
   const open = { snapshot: withoutLimits(snapshot), live };
   const first = decide(hello, ANYBODY, open);
   const action = snapshot.routes.find(({ name }) => 'route' in first && name === first.route)?.action;
+  if (first.kind === 'user') return [['decides', FUNCTION_DECIDES]];
   if (action?.kind !== 'relay') return first.kind === 'resolve' ? [] : describeVerdict(first);
   const cache = new AddressCache(config.resolver);
   const { resolver, found } = recordAddresses(cache);
@@ -129,8 +140,9 @@ async function describeDecision(hello: HelloFacts, { config, snapshot, live }: E
   await publishNames(action.pool, { resolver, guard, live, timeoutMs });
   // A fresh snapshot: the first decision has used up a turn.
   const decision = decide(hello, ANYBODY, { snapshot: withoutLimits(createSnapshot(config)), live });
+  const context = { resolver, guard, policies, timeoutMs };
   const verdict =
-    decision.kind === 'resolve' ? await settle(decision, { resolver, guard, policies, timeoutMs }) : decision;
+    decision.kind === 'relay' || decision.kind === 'reject' ? decision : await settleName(decision, context);
   cache.close();
   const asked =
     decision.kind === 'resolve'
@@ -139,6 +151,12 @@ async function describeDecision(hello: HelloFacts, { config, snapshot, live }: E
   const named = action.pool.backends.map(({ backend: target }) => ({ target, fromClient: false }));
   const lookUps = describeLookUps([...named, ...asked.filter(({ fromClient }) => fromClient)], found, guard);
   return [...describePool(action.pool), ...lookUps, ...describeVerdict(verdict)];
+}
+
+/** A route with a pool asks for names, and for nothing else. */
+async function settleName(question: Question, context: SettleContext): Promise<Verdict> {
+  if (question.kind === 'resolve') return await settle(question, context);
+  throw new SniwayError('ERR_INVARIANT', 'a function was asked for where none is');
 }
 
 interface Finder {

@@ -4,6 +4,8 @@
 process.on('SIGUSR1', () => undefined);
 // SIGHUP would end the process if it came before the proxy has started, such as from a service manager's reload.
 process.on('SIGHUP', () => undefined);
+// So would SIGUSR2, which asks a running proxy to upgrade.
+process.on('SIGUSR2', () => undefined);
 
 const { runCommand } = await import('./command.ts');
 const exitCode = await runCommand(process.argv.slice(2));

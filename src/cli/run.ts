@@ -1,27 +1,34 @@
 /** `sniway run`: the proxy itself, until a signal ends it. */
 import type { CheckedConfig } from '../config/check-config.ts';
 import { ConfigError, SniwayError, describeProblem } from '../errors.ts';
-import type { BoundAddress } from '../events.ts';
+import type { InheritedSockets } from '../engine/inherited-sockets.ts';
+import type { BoundAddress, ProxyStats } from '../events.ts';
 import { formatAccessLine } from '../observability/access-log.ts';
 import type { AccessLogFormat } from '../observability/access-log.ts';
-import type { AdminServer } from '../observability/admin-server.ts';
 import type { LineSink } from '../observability/line-sink.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import { createCheckedProxy } from '../proxy.ts';
-import type { SniProxy } from '../proxy.ts';
+import type { SniProxy } from '../sni-proxy.ts';
+import type { CommandProxy } from '../proxy.ts';
 import { loadCommandConfig } from './load-config.ts';
 import type { ConfigFlags } from './config-flags.ts';
 import { openAccessLog } from './access-log.ts';
 import type { AccessLog } from './access-log.ts';
 import { openAdminServer } from './admin.ts';
+import type { CommandAdmin } from './admin.ts';
 import { createOperatorConsole } from './console.ts';
 import type { OperatorConsole } from './console.ts';
+import { reportDraining } from './drain-reports.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
+import { runWithInheritance } from './inheritance.ts';
+import type { Inheritance } from './inheritance.ts';
+import { Service } from './service.ts';
 import { VERSION } from './version.ts';
 
 export interface RunFlags extends ConfigFlags {
   readonly logFormat: AccessLogFormat | 'none';
   readonly logFile?: string;
+  readonly pidFile?: string;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
 }
@@ -31,17 +38,23 @@ export interface RunHooks {
   readonly started?: (addresses: readonly BoundAddress[]) => void;
 }
 
-/** Runs until SIGTERM or SIGINT; resolves with the exit code. */
+/** Runs until SIGTERM or SIGINT, or until another process has taken over; resolves with the exit code. */
 export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<number> {
+  return await runWithInheritance(inheritance => runWith(inheritance, flags, hooks));
+}
+
+async function runWith(inheritance: Inheritance, flags: RunFlags, hooks: RunHooks): Promise<number> {
   const { config, warnings } = await loadCommandConfig(flags);
   const operator = createOperatorConsole(flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal');
   for (const line of warnings.split('\n')) if (line !== '') operator.say('warn', line);
   let accessLog: AccessLog | null = null;
-  let admin: AdminServer | null = null;
+  let admin: CommandAdmin | null = null;
+  let service: Service | null = null;
   try {
     accessLog = openAccessLog(flags.logFile, operator);
     const { sink } = accessLog;
-    const proxy = createProxyOrExplain(config);
+    const { sockets } = inheritance;
+    const proxy = createProxyOrExplain(config, sockets);
     proxy.on('notice', ({ level, message }) => operator.say(level, message));
     const { logFormat } = flags;
     // Only what is listened for is recorded at all.
@@ -51,22 +64,28 @@ export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<n
       );
     }
     if (logFormat !== 'none') proxy.on('ended', record => sink.write(formatAccessLine(record, logFormat)));
-    admin = await openAdmin(proxy, config, sink);
+    const openIt = (): Promise<CommandAdmin | null> => openAdmin(proxy, config, { sink, sockets });
+    // Before the proxy starts, so that it can be asked whether that is ready; unless another one answers until then.
+    if (inheritance.predecessor === null) admin = await openIt();
+    service = new Service({ proxy, operator, inheritance, pidFile: flags.pidFile });
     const addresses = await startOrExplain(proxy);
+    admin ??= await openIt();
     sayStarted(operator, proxy, config);
     if (admin !== null) operator.say('info', `metrics and health at ${admin.url}`);
+    await service.started(admin);
     hooks.started?.(addresses);
-    return await untilSignal(proxy, config, operator);
+    return await untilSignal({ proxy, config, operator, service });
   } finally {
+    service?.close();
     await admin?.close();
     await accessLog?.close();
     await operator.close();
   }
 }
 
-function createProxyOrExplain(config: CheckedConfig): SniProxy {
+function createProxyOrExplain(config: CheckedConfig, inherited: InheritedSockets): CommandProxy {
   try {
-    return createCheckedProxy(config);
+    return createCheckedProxy(config, inherited);
   } catch (error) {
     if (error instanceof SniwayError) throw new CommandError(`sniway: error: ${error.message}`, EXIT.usage);
     throw error;
@@ -85,16 +104,16 @@ async function startOrExplain(proxy: SniProxy): Promise<readonly BoundAddress[]>
   }
 }
 
-/** Before the proxy starts, so that it can be asked whether that is ready. */
 async function openAdmin(
   proxy: SniProxy,
   { admin }: CheckedConfig,
-  log: LineSink,
-): Promise<AdminServer | null> {
+  { sink, sockets }: { readonly sink: LineSink; readonly sockets: InheritedSockets },
+): Promise<CommandAdmin | null> {
   if (admin === null) return null;
-  const metrics = createMetrics(proxy, { version: VERSION, logLinesDropped: () => log.dropped });
+  const metrics = createMetrics(proxy, { version: VERSION, logLinesDropped: () => sink.dropped });
   try {
-    return await openAdminServer({ listen: admin, metrics, state: () => proxy.stats().state });
+    const state = (): ProxyStats['state'] => proxy.stats().state;
+    return await openAdminServer({ listen: admin, metrics, state, inherited: sockets });
   } catch (error) {
     metrics.close();
     throw error;
@@ -110,24 +129,39 @@ function sayStarted(operator: OperatorConsole, proxy: SniProxy, config: CheckedC
   for (const address of proxy.addresses) operator.say('info', `listening on ${address.text}`);
 }
 
-/** The first SIGTERM or SIGINT drains, the second ends at once. */
-function untilSignal(proxy: SniProxy, config: CheckedConfig, operator: OperatorConsole): Promise<number> {
+interface RunningParts {
+  readonly proxy: CommandProxy;
+  readonly config: CheckedConfig;
+  readonly operator: OperatorConsole;
+  readonly service: Service;
+}
+
+/** The first SIGTERM or SIGINT drains, the second ends at once; so does whoever takes over after SIGUSR2. */
+function untilSignal({ proxy, config, operator, service }: RunningParts): Promise<number> {
   return new Promise((resolve, reject) => {
     let draining = false;
+    const drain = (why: string): void => {
+      draining = true;
+      const closing = proxy.close();
+      operator.say('info', drainText(why, proxy.connectionCount, config.drainTimeoutMs));
+      const stopReports = reportDraining(proxy, config.drainTimeoutMs, text => operator.say('info', text));
+      closing.finally(stopReports).then(({ terminated }) => {
+        if (terminated > 0)
+          operator.say('warn', `${terminated} connections did not end in time and were ended`);
+        finish(terminated > 0 ? EXIT.drainTimeout : EXIT.ok);
+      }, reject);
+    };
     const onSignal = (signal: NodeJS.Signals): void => {
       if (draining) {
         operator.say('warn', `${signal} again: ending ${proxy.connectionCount} connections now`);
         proxy.kill().then(() => finish(EXIT.ok), reject);
         return;
       }
-      draining = true;
-      const closing = proxy.close();
-      operator.say('info', drainText(signal, proxy.connectionCount, config.drainTimeoutMs));
-      closing.then(({ terminated }) => {
-        if (terminated > 0)
-          operator.say('warn', `${terminated} connections did not end in time and were ended`);
-        finish(terminated > 0 ? EXIT.drainTimeout : EXIT.ok);
-      }, reject);
+      void service.stopping();
+      drain(signal);
+    };
+    const onUpgrade = (): void => {
+      service.upgrade().then(done => done && !draining && drain('upgraded'), reject);
     };
     const onHangUp = (): void => {
       operator.say(
@@ -137,9 +171,11 @@ function untilSignal(proxy: SniProxy, config: CheckedConfig, operator: OperatorC
     };
     const finish = (code: number): void => {
       process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('SIGHUP', onHangUp);
+      process.off('SIGUSR2', onUpgrade);
       resolve(code);
     };
     process.on('SIGTERM', onSignal).on('SIGINT', onSignal).on('SIGHUP', onHangUp);
+    process.on('SIGUSR2', onUpgrade);
   });
 }
 

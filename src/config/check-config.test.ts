@@ -38,7 +38,7 @@ const SAMPLE: SniwayConfig = {
 
 /** What a route, a listener and the whole proxy say of their clients where nothing is said. */
 const ENDLESS = { idleMs: 0, halfCloseMs: 0, lifetimeMs: 0 };
-const FREE_ROUTE = { clients: null, limits: null, spans: ENDLESS };
+const FREE_ROUTE = { clients: null, limits: null, spans: ENDLESS, onRemove: 'keep' } as const;
 const FREE_LISTENER = { clients: null, limits: null, proxyIn: null };
 const PENDING = { all: 8_192, perClient: 512, pace: { graceMs: 4_000, bytesPerSecond: 64 } };
 
@@ -47,6 +47,7 @@ const CHECKED: CheckedConfig = {
     { kind: 'tcp', address: '127.0.0.1', port: 8443 },
     { kind: 'tcp', address: '::1', port: 8443 },
   ],
+  slots: { listeners: [-1, -1], routes: [-1, -1, -1, -1] },
   routes: [
     {
       name: 'api',
@@ -108,6 +109,8 @@ const CHECKED: CheckedConfig = {
   tcp: { keepaliveIdleMs: 90_000, keepaliveIntervalMs: 10_000, keepaliveProbes: 3, userTimeoutMs: 0 },
   workers: 3,
   spin: false,
+  functions: { routes: new Map(), hooks: {}, timeoutMs: 2_000 },
+  asksHooks: false,
   fingerprints: true,
   engine: 'portable',
   admin: { kind: 'tcp', address: '127.0.0.1', port: 9090 },
@@ -149,6 +152,7 @@ test('checkConfig() fills in every default', () => {
       unknownName: { kind: 'alert', description: 112 },
     },
     listeners: [FREE_LISTENER],
+    slots: { listeners: [-1], routes: [-1] },
     limits: null,
     pending: PENDING,
     allowNets: [],
@@ -169,6 +173,8 @@ test('checkConfig() fills in every default', () => {
     tcp: { keepaliveIdleMs: 60_000, keepaliveIntervalMs: 10_000, keepaliveProbes: 6, userTimeoutMs: 0 },
     workers: availableParallelism(),
     spin: cpus().length > 1,
+    functions: { routes: new Map(), hooks: {}, timeoutMs: 2_000 },
+    asksHooks: false,
     engine: 'auto',
     fingerprints: false,
     admin: null,

@@ -6,6 +6,7 @@ import { ConfigError, SniwayError } from '../errors.ts';
 import type { ConfigProblem } from '../errors.ts';
 import {
   CONFIG_PROBLEMS_MAX,
+  DECIDE_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
   DRAIN_TIMEOUT_MS,
   HELLO_TIMEOUT_MS,
@@ -15,6 +16,7 @@ import {
   LISTENERS_MAX,
   WORKERS_MAX,
 } from '../limits.ts';
+import { numberSlots } from '../snapshot.ts';
 import type { MalformedAnswer, PlainConfig, PlainListener, Policies } from '../snapshot.ts';
 import type { Answer } from '../verdict.ts';
 import { findAdminProblems, readAdmin } from './admin.ts';
@@ -35,14 +37,17 @@ import { findResolverProblems, readResolver } from './resolver.ts';
 import { asObject, asPlaced, isObject } from './read-value.ts';
 import { findSchemaProblems } from './schema.ts';
 import type { EngineName } from './sniway-config.ts';
+import { asksHooks, readFunctions } from './user-functions.ts';
+import type { UserFunctions } from './user-functions.ts';
 
-/** Plain data: it can be cloned to a worker thread, and compared. */
+/** Plain data but for the functions of the user: without them it can be cloned to a worker thread, and compared. */
 export interface CheckedConfig extends PlainConfig {
   /** At least one. */
   readonly listen: readonly ListenTarget[];
   readonly helloTimeoutMs: number;
   readonly dialTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  readonly functions: UserFunctions;
   readonly resolver: ResolverSettings;
   readonly tcp: TcpSettings;
   readonly workers: number;
@@ -177,11 +182,14 @@ function fillIn(
   const { fingerprints, guard, limits, timeouts, engine, policies, resolver, spin, tcp, workers } =
     asObject(input);
   const { allowNets, denyNets } = asObject(guard);
-  const { hello, dial, drain } = asObject(timeouts);
+  const { hello, decide, dial, drain } = asObject(timeouts);
+  const routes = nameRoutes(drafts);
+  const listeners = listening.map(({ plain }) => plain);
   return {
     listen: listening.map(({ target }) => target),
-    listeners: listening.map(({ plain }) => plain),
-    routes: nameRoutes(drafts),
+    listeners,
+    routes,
+    slots: numberSlots(listeners, routes),
     limits: readLimits(limits),
     pending: readPending(limits),
     policies: readPolicies(asObject(policies)),
@@ -190,6 +198,8 @@ function fillIn(
     helloTimeoutMs: readTimeout(hello, HELLO_TIMEOUT_MS),
     dialTimeoutMs: readTimeout(dial, DIAL_TIMEOUT_MS),
     drainTimeoutMs: readTimeout(drain, DRAIN_TIMEOUT_MS),
+    functions: readFunctions(input, drafts, readTimeout(decide, DECIDE_TIMEOUT_MS)),
+    asksHooks: asksHooks(input),
     resolver: readResolver(resolver),
     tcp: readTcp(asObject(tcp)),
     workers: typeof workers === 'number' ? workers : Math.min(availableParallelism(), WORKERS_MAX),

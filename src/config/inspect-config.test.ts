@@ -283,7 +283,7 @@ test('inspectConfig() suggests the known key, and does not tell it as missing to
     ],
     [
       { listen: 443, routes: [ROUTE], timeouts: { 'a\u001b': 1 } },
-      'error timeouts.a\u001b: unknown key "a\\x1b"; known here: hello, dial, drain, idle, halfClose, lifetime',
+      'error timeouts.a\u001b: unknown key "a\\x1b"; known here: hello, dial, decide, drain, idle, halfClose, lifetime',
     ],
   ];
   for (const [input, problem] of cases) assert.deepEqual(problemsOf(input), [problem]);

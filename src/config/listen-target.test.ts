@@ -20,6 +20,8 @@ test('parseListenTarget() reads every form', () => {
     ['[FE80::1%eth0]:443', { kind: 'tcp', address: 'fe80::1%eth0', port: 443 }],
     ['unix:/run/sniway.sock', { kind: 'unix', path: '/run/sniway.sock' }],
     ['fd:3', { kind: 'fd', fd: 3 }],
+    ['fd:https', { kind: 'fd', fd: 'https' }],
+    ['fd:sniway.socket', { kind: 'fd', fd: 'sniway.socket' }],
   ];
   for (const [text, target] of cases)
     assert.deepEqual(parseListenTarget(text), { ok: true, target }, String(text));
@@ -39,8 +41,8 @@ test('parseListenTarget() says what to write instead', () => {
     ['::1:8443', 'put the IPv6 address in brackets, with the port behind: "[::1]:8443"'],
     ['2001:db8::1', 'put the IPv6 address in brackets, with the port behind: "[::1]:8443"'],
     ['[::g]:443', '"::g" is not an IPv6 address'],
-    ['fd:2', '"fd:2" needs the number of an inherited socket, from fd:3 on'],
-    ['fd:x', '"fd:x" needs the number of an inherited socket, from fd:3 on'],
+    ['fd:2', '"fd:2" needs the number of an inherited socket, from fd:3 on, or its name'],
+    ['fd:-x', '"fd:-x" needs the number of an inherited socket, from fd:3 on, or its name'],
     ['unix:run/x.sock', "'unix:run/x.sock' needs an absolute path: unix:/run/app.sock"],
   ];
   for (const [text, message] of cases)

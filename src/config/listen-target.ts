@@ -11,12 +11,14 @@ export type ParsedListenTarget =
 const EVERY_ADDRESS = '::';
 /** 0 to 2 are the standard streams; service managers hand over listeners from here on (sd_listen_fds(3)). */
 const INHERITED_FD_MIN = 3;
+/** FileDescriptorName= of systemd.socket(5), as far as it cannot be taken for a number. */
+const SOCKET_NAME = /^[A-Za-z][\w.@-]{0,254}$/;
 const IN_BRACKETS = 'put the IPv6 address in brackets, with the port behind: "[::1]:8443"';
 const FORMS = 'write 443, 127.0.0.1:8443, [::1]:8443, *:443, unix:/path or fd:3';
 
 /**
- * Parses `443`, `*:443` (every address), `127.0.0.1:8443`, `[::1]:8443`, `unix:/path` or `fd:3`; port 0 is allowed.
- * IPv6 addresses come out in their shortest form. The message of a failure says what to write instead.
+ * Parses `443`, `*:443` (every address), `127.0.0.1:8443`, `[::1]:8443`, `unix:/path`, `fd:3` (by number) or `fd:https`
+ * (by the name that a service manager has given it); port 0 is allowed. IPv6 addresses come out in their shortest form. The message of a failure says what to write instead.
  */
 export function parseListenTarget(input: string | number): ParsedListenTarget {
   const text = String(input);
@@ -39,7 +41,7 @@ export function parseListenTarget(input: string | number): ParsedListenTarget {
     : fail(`${quote(address)} is not an IPv6 address`);
 }
 
-/** `127.0.0.1:8443`, `[::1]:8443`, `unix:/path` or `fd:3`: what {@link parseListenTarget} reads. */
+/** `127.0.0.1:8443`, `[::1]:8443`, `unix:/path`, `fd:3` or `fd:https`: what {@link parseListenTarget} reads. */
 export function formatListenTarget(target: ListenTarget): string {
   if (target.kind === 'unix') return `unix:${target.path}`;
   if (target.kind === 'fd') return `fd:${target.fd}`;
@@ -60,10 +62,11 @@ function parseUnix(text: string): ParsedListenTarget {
 }
 
 function parseFd(text: string): ParsedListenTarget {
-  const digits = text.slice('fd:'.length);
-  const fd = /^[0-9]{1,9}$/.test(digits) ? Number(digits) : -1;
+  const word = text.slice('fd:'.length);
+  if (SOCKET_NAME.test(word)) return { ok: true, target: { kind: 'fd', fd: word } };
+  const fd = /^[0-9]{1,9}$/.test(word) ? Number(word) : -1;
   if (fd < INHERITED_FD_MIN)
-    return fail(`${quote(text)} needs the number of an inherited socket, from fd:3 on`);
+    return fail(`${quote(text)} needs the number of an inherited socket, from fd:3 on, or its name`);
   return { ok: true, target: { kind: 'fd', fd } };
 }
 

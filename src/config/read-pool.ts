@@ -28,6 +28,9 @@ type Values = Readonly<Record<string, unknown>>;
 /** Keys of a route that say something about its backends. */
 const POOL_KEYS = ['balance', 'retry', 'eject', 'health', 'onDown', 'proxyProtocol', 'tlvs'] as const;
 
+/** Those of them that hold for the backends a function names, too. */
+const HEADER_KEYS: ReadonlySet<string> = new Set(['proxyProtocol', 'tlvs']);
+
 /** The pool of a route with a single backend and nothing more. */
 export function poolOfOne(backend: Backend): PlainPool {
   return poolOf([plainBackend(backend, {})], {}, '');
@@ -57,11 +60,16 @@ export function numberBackends(actions: readonly RouteAction[]): RouteAction[] {
 /** What is wrong between the keys of a pool, each of which is sound by itself. */
 export function findPoolProblems(route: Values, action: RouteAction | null, path: ProblemPath): Finding[] {
   if (route.backend === undefined && route.backends === undefined) {
-    const idle = POOL_KEYS.filter(key => route[key] !== undefined && route.reject !== undefined);
-    return idle.map(key => {
+    const given = POOL_KEYS.filter(key => route[key] !== undefined);
+    const isFunction = action?.kind === 'function';
+    const idle = isFunction ? given.filter(key => !HEADER_KEYS.has(key)) : given;
+    const fitting = isFunction ? findProxyOutProblems(route, path) : [];
+    if (!isFunction && route.reject === undefined) return [];
+    const unfit = idle.map(key => {
       const message = `"${key}" is about backends, and this route has none: remove it`;
       return { ...errorAt([...path, key], message), spot: 'key' as const };
     });
+    return [...unfit, ...fitting];
   }
   if (action?.kind !== 'relay') return [];
   return [

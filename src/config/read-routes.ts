@@ -2,17 +2,19 @@
 import { isBounded, parsePattern } from '../routing/pattern.ts';
 import type { PlainClients } from '../limiting/access-rules.ts';
 import type { PlainLimits } from '../limiting/limiter.ts';
-import type { RouteAction } from '../snapshot.ts';
+import type { PlainRoute, RouteAction } from '../snapshot.ts';
 import type { RelaySpans } from '../verdict.ts';
 import { findAnswer } from './answer.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';
 import { quote } from './plain-text.ts';
 import { findPoolProblems, poolOfOne, readPool } from './read-pool.ts';
+import { readProxyOut } from './read-proxy.ts';
 import type { PlacedText } from './read-value.ts';
 import { ENDLESS, readClients, readLimits, readSpans } from './read-limits.ts';
 import { asObject, asTexts, isObject } from './read-value.ts';
 import { parseSuffix } from './suffix.ts';
+import type { RouteFunction } from './user-types.ts';
 
 /** A route on its way: what could be read of it, and where it stands. */
 export interface RouteDraft {
@@ -23,11 +25,14 @@ export interface RouteDraft {
   readonly alpn: readonly string[];
   /** Whether its backends stand in a list. */
   readonly isList: boolean;
+  /** What decides its connections, where that is a function; bound to the route. */
+  readonly decide: RouteFunction | null;
   /** Null if it is missing or wrong. */
   readonly action: RouteAction | null;
   readonly clients: PlainClients | null;
   readonly limits: PlainLimits | null;
   readonly spans: RelaySpans;
+  readonly onRemove: PlainRoute['onRemove'];
 }
 
 /** The routes, then the suffixes, in the order they are given. */
@@ -49,10 +54,12 @@ export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
       patterns: [{ text: parsed.pattern, path }],
       alpn: [],
       isList: false,
+      decide: null,
       action: { kind: 'relay', pool: poolOfOne({ kind: 'server-name', port: parsed.port }) },
       clients: null,
       limits: null,
       spans,
+      onRemove: 'keep',
     });
   }
   return drafts;
@@ -70,6 +77,7 @@ function readRoute(
     patterns,
     alpn: asTexts(route.alpn, path).map(({ text }) => text),
     isList: Array.isArray(route.backends),
+    decide: typeof route.decide === 'function' ? (route.decide as RouteFunction).bind(route) : null,
     action: readAction(
       route,
       patterns.map(({ text }) => text),
@@ -77,6 +85,7 @@ function readRoute(
     clients: readClients(route.clients),
     limits: readLimits(route.limits),
     spans: readSpans(route.timeouts, spans),
+    onRemove: route.onRemove === 'drain' || route.onRemove === 'close' ? route.onRemove : 'keep',
   };
   findings.push(...findActionProblems(route, path), ...findUnboundedNames(draft));
   findings.push(...findPoolProblems(route, draft.action, path));
@@ -87,6 +96,7 @@ function readAction(
   route: Readonly<Record<string, unknown>>,
   patterns: readonly string[],
 ): RouteAction | null {
+  if (typeof route.decide === 'function') return { kind: 'function', proxy: readProxyOut(route) };
   if (route.backend !== undefined || route.backends !== undefined) {
     const pool = readPool(route, patterns);
     return pool === null ? null : { kind: 'relay', pool };
@@ -96,15 +106,17 @@ function readAction(
 }
 
 function findActionProblems(route: Readonly<Record<string, unknown>>, path: ProblemPath): Finding[] {
-  const given = ['backend', 'backends', 'reject'].filter(key => route[key] !== undefined);
+  const given = ['backend', 'backends', 'reject', 'decide'].filter(key => route[key] !== undefined);
   if (given.length === 1) return [];
   if (given.length === 0) {
     const message = 'a route needs "backend" (10.0.0.5:443) or "reject" (unrecognized_name)';
-    return [{ ...errorAt(path, message), missing: ['backend', 'backends', 'reject'] }];
+    return [{ ...errorAt(path, message), missing: ['backend', 'backends', 'reject', 'decide'] }];
   }
-  const message = given.includes('reject')
-    ? 'a route has a backend or rejects, not both: remove one'
-    : 'a route has "backend" or "backends", not both: put all of them into "backends"';
+  const message = given.includes('decide')
+    ? 'where "decide" says what becomes of a connection, nothing else does: remove one'
+    : given.includes('reject')
+      ? 'a route has a backend or rejects, not both: remove one'
+      : 'a route has "backend" or "backends", not both: put all of them into "backends"';
   return [{ ...errorAt([...path, given.at(-1)!], message), spot: 'key' }];
 }
 

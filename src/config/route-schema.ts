@@ -28,7 +28,7 @@ import { clients, limits, spans } from './limit-schema.ts';
 import { quote } from './plain-text.ts';
 import { proxyOut, tlvs } from './proxy-schema.ts';
 import { checkAlpn, checkName } from './route-words.ts';
-import { count, oneOrMany, text, timeout, word } from './schema-parts.ts';
+import { count, oneOrMany, text, timeout, userFunction, word } from './schema-parts.ts';
 import type { Checked, Shape } from './schema-parts.ts';
 import type { BackendConfig, EjectConfig, HealthConfig, RouteConfig } from './sniway-config.ts';
 
@@ -125,7 +125,13 @@ export const route = z.strictObject({
     description: 'What becomes of the connections of a backend that checks find down',
     default: 'keep',
   }),
+  onRemove: word(['keep', 'drain', 'close']).optional().meta({
+    description:
+      'What becomes of its connections when a reload removes it: they go on, end after timeouts.drain, or end at once',
+    default: 'keep',
+  }),
   reject: answer.optional().describe('What the client gets to see instead of a backend'),
+  decide: userFunction('"decide"'),
   clients: clients.optional().describe('Which clients may use this route. Default: every client'),
   limits: limits.optional().describe('What its connections may take. Default: nothing is limited'),
   timeouts: z

@@ -38,6 +38,30 @@ export function word(words: readonly [string, ...string[]], summary = listWords(
   });
 }
 
+/**
+ * A function, which only a program can hold: the key is left out of the JSON Schema, and of everything made from it, by
+ * {@link leaveOutFunctions}.
+ */
+export function userFunction(what: string) {
+  return z
+    .custom<(...given: never) => unknown>(value => typeof value === 'function', {
+      error: () =>
+        `${what} is a function, and only a program can hold one: write the configuration as sniway.config.mts or .mjs`,
+    })
+    .optional()
+    .meta({ [IN_PROGRAMS]: true });
+}
+
+const IN_PROGRAMS = 'inPrograms';
+
+/** For `z.toJSONSchema`: takes the keys out of an object that only programs can have. */
+export function leaveOutFunctions({ jsonSchema }: { jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  const { properties } = jsonSchema;
+  for (const [key, value] of Object.entries(properties ?? {})) {
+    if (typeof value === 'object' && IN_PROGRAMS in value) delete properties?.[key];
+  }
+}
+
 export function policy(words: z.ZodType, byDefault: string, description: string) {
   return words.optional().meta({ description, default: byDefault });
 }

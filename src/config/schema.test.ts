@@ -66,6 +66,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'eject',
       'health',
       'onDown',
+      'onRemove',
       'reject',
       'clients',
       'limits',
@@ -94,7 +95,11 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
     ROOT.properties?.resolver?.anyOf?.at(-1),
     ['servers', 'family', 'timeout', 'ttlMin', 'ttlMax', 'negativeTtl', 'stale', 'hosts'],
   ],
-  ['timeouts', ROOT.properties?.timeouts, ['hello', 'dial', 'drain', 'idle', 'halfClose', 'lifetime']],
+  [
+    'timeouts',
+    ROOT.properties?.timeouts,
+    ['hello', 'dial', 'decide', 'drain', 'idle', 'halfClose', 'lifetime'],
+  ],
 ];
 
 test('configJsonSchema() has every key, each with a description, and no others', () => {

@@ -1,6 +1,7 @@
 /** The one schema of the configuration: it checks, and it is printed as JSON Schema for editors. */
 import * as z from 'zod';
 import {
+  DECIDE_TIMEOUT_MS,
   DIAL_TIMEOUT_MS,
   DRAIN_TIMEOUT_MS,
   HELLO_TIMEOUT_MS,
@@ -25,7 +26,18 @@ import { parseNetwork } from './network.ts';
 import { FAMILY_WORDS, checkHostsFile, checkServers } from './resolver.ts';
 import { proxyIn } from './proxy-schema.ts';
 import { answer, route, routeKeys } from './route-schema.ts';
-import { count, noneOrMany, oneOrMany, policy, report, text, timeout, word } from './schema-parts.ts';
+import {
+  count,
+  noneOrMany,
+  oneOrMany,
+  policy,
+  report,
+  text,
+  timeout,
+  userFunction,
+  leaveOutFunctions,
+  word,
+} from './schema-parts.ts';
 import type { Shape } from './schema-parts.ts';
 import type {
   AdminConfig,
@@ -38,6 +50,7 @@ import type {
   TimeoutsConfig,
 } from './sniway-config.ts';
 import { parseSuffix } from './suffix.ts';
+import type { Hooks } from './user-types.ts';
 
 const network = text(parseNetwork).meta({ examples: ['10.0.0.0/8', 'fd00::/8'] });
 const listenText = text(parseListenTarget).meta({
@@ -100,6 +113,7 @@ const resolver = z.strictObject({
 const timeouts = z.strictObject({
   hello: timeout(HELLO_TIMEOUT_MS, 1, 'From accept until the ClientHello must be complete'),
   dial: timeout(DIAL_TIMEOUT_MS, 1, 'For name look-up and connecting together'),
+  decide: timeout(DECIDE_TIMEOUT_MS, 1, 'For one call of a function of a program: `decide` or a hook'),
   drain: timeout(DRAIN_TIMEOUT_MS, 0, 'That running connections get to end by themselves at shutdown'),
   ...spans,
 } satisfies Shape<TimeoutsConfig>);
@@ -133,6 +147,12 @@ const listener = z.strictObject({
     .describe('Take client addresses from PROXY headers. Default: a header is refused'),
 } satisfies Shape<ListenerConfig>);
 
+const hooks = z.strictObject({
+  onHello: userFunction('"onHello"'),
+  onVerdict: userFunction('"onVerdict"'),
+  onEnd: userFunction('"onEnd"'),
+} satisfies Shape<Hooks>);
+
 const config = z.strictObject({
   listen: noneOrMany(z.union([listenText, listenPort, listener]))
     .optional()
@@ -165,6 +185,7 @@ const config = z.strictObject({
   timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
   limits: proxyLimits.optional().describe('What all connections together may take'),
   tcp: tcp.optional().describe("How the kernel finds out that a peer's network is gone"),
+  hooks: hooks.optional().meta({ inPrograms: true }),
   fingerprints: z.boolean().optional().meta({
     description: 'Whether access lines and records of connections have JA3 and JA4 of the client',
     default: false,
@@ -196,6 +217,7 @@ const KEYS = {
   timeouts: Object.keys(timeouts.shape),
   tcp: Object.keys(tcp.shape),
   admin: Object.keys(admin.shape),
+  hooks: Object.keys(hooks.shape),
 };
 
 /** What a single value tells by itself: its shape, unknown keys, and text that cannot be read. */
@@ -207,7 +229,7 @@ export function findSchemaProblems(input: unknown): Finding[] {
 /** The configuration as JSON Schema (draft 2020-12), for editors that check and complete YAML and JSON files. */
 export function configJsonSchema(): Record<string, unknown> {
   return {
-    ...z.toJSONSchema(config, { io: 'input' }),
+    ...z.toJSONSchema(config, { io: 'input', unrepresentable: 'any', override: leaveOutFunctions }),
     title: 'Sniway configuration',
     description: 'Configuration of Sniway, an SNI proxy: which TLS server name goes to which backend',
   };

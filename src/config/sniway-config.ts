@@ -1,6 +1,7 @@
 /** The configuration as a person writes it: one shape for YAML and JSON files, the command line and `createProxy`. */
 import type { Balance } from '../backends/plain-pool.ts';
 import type { ALERTS } from '../wire/tls-alert.ts';
+import type { Hooks, RouteFunction } from './user-types.ts';
 
 /** A number and its unit: `250ms`, `1.5s`, `2m`, `1h`. */
 export type DurationText = `${number}${'ms' | 's' | 'm' | 'h'}`;
@@ -10,6 +11,9 @@ export type AnswerName = 'close' | 'reset' | keyof typeof ALERTS;
 
 /** Which engine moves the bytes. */
 export type EngineName = 'auto' | 'portable' | 'linux';
+
+/** The hooks there are. */
+export type HookName = keyof Hooks;
 
 /** One value, or a list of them. */
 export type OneOrMany<T> = T | readonly T[];
@@ -49,6 +53,8 @@ export interface SniwayConfig {
   readonly limits?: ProxyLimitsConfig | undefined;
   /** How the kernel finds out that a peer's network is gone. */
   readonly tcp?: TcpConfig | undefined;
+  /** Functions called for all connections; only in a program. Default: none. */
+  readonly hooks?: Hooks | undefined;
   /**
    * Whether records of connections, and so access lines, have the client's JA3 and JA4. It costs each connection some
    * 15 microseconds of processor time. Default false.
@@ -121,7 +127,7 @@ export interface CustomTlvConfig {
   readonly base64?: string | undefined;
 }
 
-/** Names, and what is done with their connections: exactly one of `backend`, `backends` and `reject`. */
+/** Names, and what is done with their connections: exactly one of `backend`, `backends`, `reject` and `decide`. */
 export interface RouteConfig extends ProxyOutConfig {
   /** Shown in logs and metrics; unique. Default: the first pattern. */
   readonly name?: string | undefined;
@@ -149,8 +155,15 @@ export interface RouteConfig extends ProxyOutConfig {
   readonly health?: 'tcp' | 'tls' | HealthConfig | undefined;
   /** What becomes of the connections of a backend that checks find down. Default `keep`. */
   readonly onDown?: 'keep' | 'close' | undefined;
+  /**
+   * What becomes of its connections when a reload removes it: they go on, end after `timeouts.drain`, or end at once, as
+   * `drained`. Default: keep.
+   */
+  readonly onRemove?: 'keep' | 'drain' | 'close' | undefined;
   /** What the client gets to see instead of a backend. */
   readonly reject?: AnswerName | undefined;
+  /** A function that says so for each client; only in a program. */
+  readonly decide?: RouteFunction | undefined;
   /** Which clients may use the route. Default: every client. */
   readonly clients?: ClientsConfig | undefined;
   /** What the connections of the route may take. Default: nothing is limited. */
@@ -328,6 +341,8 @@ export interface TimeoutsConfig extends SpansConfig {
   readonly hello?: DurationText | undefined;
   /** For name look-up and connecting together. Default `5s`; more than zero. */
   readonly dial?: DurationText | undefined;
+  /** For each call of a route's `decide` or of a hook. Default `2s`; more than zero. */
+  readonly decide?: DurationText | undefined;
   /** That running connections get to end by themselves at shutdown. Default `25s`; `0s` ends them at once. */
   readonly drain?: DurationText | undefined;
 }

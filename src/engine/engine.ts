@@ -2,19 +2,38 @@
  * The contract between an engine, which moves bytes, and the one path that decides. An engine knows sockets and
  * hellos; it does not know routes, pools or configuration.
  */
-import type { BoundAddress, ConnectionCounts, ConnectionEnded, ConnectionOpened, Notice } from '../events.ts';
-import type { NameQuestion } from '../decide.ts';
+import type {
+  BoundAddress,
+  ConnectionCounts,
+  ConnectionEnded,
+  ConnectionOpened,
+  Notice,
+  OpenConnection,
+} from '../events.ts';
+import type { Question } from '../decide.ts';
 import type { PublishedAddresses, SharedMemory } from '../live.ts';
 import type { PendingLimits, PlainConfig } from '../snapshot.ts';
-import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
+import type { Asker, BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
+import type { InheritedSockets } from './inherited-sockets.ts';
 import type { PendingCounts } from './pending-hellos.ts';
 
-/** Where to listen. Port 0 lets the kernel choose. `fd` is a listening socket this process inherited. */
+/**
+ * Where to listen. Port 0 lets the kernel choose. `fd` is a listening socket this process inherited, by its number or by
+ * the name its service manager has given it.
+ */
 export type ListenTarget =
   | { readonly kind: 'tcp'; readonly address: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
-  | { readonly kind: 'fd'; readonly fd: number };
+  | { readonly kind: 'fd'; readonly fd: number | string };
+
+/** A listening socket that is open; a listener may have several. */
+export interface ListeningSocket {
+  readonly target: ListenTarget;
+  readonly address: BoundAddress;
+  /** Stays the engine's: it may be given to another process, not closed. */
+  readonly fd: number;
+}
 
 /**
  * What an engine asks and tells. One engine calls it for all its connections; no call may block. An exception or a
@@ -31,8 +50,11 @@ export interface EngineHost {
   admit(client: Client): RejectVerdict | null;
   /** Counts connections whose hello has not come, for each client. */
   readonly pending: PendingCounts;
-  /** Answers what a worker thread could not decide alone; never rejects. */
-  settle(question: NameQuestion): Promise<Verdict>;
+  /**
+   * Answers what a worker thread could not decide alone; never rejects. Whoever asks calls `gone` of the asker, if it is
+   * set, when the client has gone before.
+   */
+  settle(question: Question, asker: Asker): Promise<Verdict>;
   /**
    * Called when a connection ends before or without a relay; says what the client gets to see. Engines whose worker
    * threads refuse by themselves call `dialFailed` instead.
@@ -80,22 +102,41 @@ export interface RecordInterest {
   readonly fingerprints: boolean;
 }
 
-export interface EngineSettings {
+/** The settings that may change while an engine runs. */
+export interface ChangingSettings {
   /** The checked configuration itself, for engines whose worker threads decide by themselves. */
   readonly plain: PlainConfig;
-  /** What those threads and the main thread know of each other; see live.ts. */
-  readonly shared: SharedMemory;
-  /** Differs for each proxy and each run: what identifiers of connections begin with. */
-  readonly instance: string;
   readonly helloTimeoutMs: number;
   /** Bounds on connections whose hello has not come; `all` of them are shared out among the workers. */
   readonly pending: PendingLimits;
   readonly dialTimeoutMs: number;
   readonly tcp: TcpSettings;
+}
+
+export interface EngineSettings extends ChangingSettings {
+  /** What those threads and the main thread know of each other; see live.ts. */
+  readonly shared: SharedMemory;
+  /** Differs for each proxy and each run: what identifiers of connections begin with. */
+  readonly instance: string;
   /** Worker threads, for engines that have them. */
   readonly workers: number;
   /** Whether workers may poll for a moment before they sleep. */
   readonly spin: boolean;
+  /** Sockets this process was started with, which listeners take over; none if left out. */
+  readonly inherited?: InheritedSockets;
+}
+
+/** Listeners that are open and not in use yet. */
+export interface PreparedReload {
+  /** What will be listened on, in the order of the targets. */
+  readonly addresses: readonly BoundAddress[];
+  /**
+   * Puts the reload into force: what was opened is accepted on, what is not wanted any more is closed once its queue is
+   * accepted. Resolves when all threads decide by the new settings. The host must decide by them already.
+   */
+  apply(): Promise<void>;
+  /** Closes what was opened: everything stays as it was. */
+  abandon(): void;
 }
 
 /** Created with its host and settings; idle until `listen`. */
@@ -110,8 +151,19 @@ export interface Engine {
    * second. Empty for an engine without such threads.
    */
   measureLag(): Promise<readonly number[]>;
+  /** The open connections that were accepted first, oldest first, up to `most`; resolves within a second. */
+  oldest(most: number): Promise<readonly OpenConnection[]>;
   /** Opens all listeners, or none: rejects with a SniwayError `ERR_LISTEN` naming the one that failed. */
   listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]>;
+  /**
+   * Opens the listeners that are not open yet. Nothing has changed if it rejects (as `listen` does), or before `apply`;
+   * one reload at a time.
+   */
+  prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<PreparedReload>;
+  /** The listening sockets that are open, for another process to take over. */
+  listening(): readonly ListeningSocket[];
+  /** Another process has the listening sockets: the files of Unix-domain ones stay when they are closed. */
+  keepSocketFiles(): void;
   /** Closes the listeners; running connections go on. May be called more than once. */
   stopListening(): Promise<void>;
   /**
@@ -130,6 +182,8 @@ export interface Engine {
   publish(addresses: readonly PublishedAddresses[]): void;
   /** Ends every relay to this backend at once, as `backend-gone`. */
   endBackend(backend: number): void;
+  /** Ends every connection of these routes at once, as `drained`. */
+  endRoutes(routes: ReadonlySet<string>): void;
 }
 
 export type CreateEngine = (host: EngineHost, settings: EngineSettings) => Engine;

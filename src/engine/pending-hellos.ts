@@ -24,8 +24,8 @@ export interface PendingEntry {
 }
 
 export class PendingHellos {
-  readonly #counts: PendingCounts;
-  readonly #most: number;
+  #counts: PendingCounts;
+  #most: number;
   #oldest: PendingEntry | null = null;
   #newest: PendingEntry | null = null;
   #size = 0;
@@ -38,6 +38,12 @@ export class PendingHellos {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Other bounds from now on; nobody who is in has to leave. Whoever was counted before must be known to `counts`. */
+  update(counts: PendingCounts, most: number): void {
+    this.#counts = counts;
+    this.#most = most;
   }
 
   /** Takes one in, and another one out if there are too many; null if its client has its share. */

@@ -1,7 +1,7 @@
 /** The PROXY header in front of the hello, alike for every engine. */
-import type { NameQuestion } from '../decide.ts';
+import type { Decision, FunctionQuestion } from '../decide.ts';
 import type { ClientAddress } from '../events.ts';
-import type { ProxyOut, Verdict } from '../verdict.ts';
+import type { ProxyOut } from '../verdict.ts';
 import { encodeProxyHeader } from '../wire/proxy-encoder.ts';
 import type { ConnectionEnd } from '../wire/proxy-types.ts';
 import type { ProxiedClient } from './proxy-in.ts';
@@ -40,8 +40,10 @@ export function joinHeader(header: Uint8Array | null, bytes: Uint8Array): Uint8A
 }
 
 /** Whether a header may have to tell the client's protocols, which then must outlive the hello. */
-export function wantsAlpn(decision: Verdict | NameQuestion): boolean {
+export function wantsAlpn(decision: Decision | FunctionQuestion): boolean {
   if (decision.kind === 'reject') return false;
+  if (decision.kind === 'user') return wantsAlpn(decision.next);
+  if (decision.kind === 'function') return decision.proxy?.alpn === true;
   const targets = decision.kind === 'relay' ? decision.candidates : decision.backends;
   // Mostly one, without a header: nothing is created for it.
   for (const { proxy } of targets) if (proxy !== null && proxy.alpn) return true;

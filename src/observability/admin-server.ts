@@ -17,7 +17,8 @@ export type AdminAddress =
   | { readonly kind: 'unix'; readonly path: string };
 
 export interface AdminOptions {
-  readonly listen: AdminAddress;
+  /** Where to listen, or a socket that listens already and is known by this URL. */
+  readonly listen: AdminAddress | { readonly kind: 'fd'; readonly fd: number; readonly url: string };
   readonly metrics: Metrics;
   /** How the proxy is doing now. */
   readonly state: () => ProxyStats['state'];
@@ -26,6 +27,8 @@ export interface AdminOptions {
 export interface AdminServer {
   /** `http://127.0.0.1:9090`, or `unix:/path`. */
   readonly url: string;
+  /** The listening socket. */
+  readonly fd: number;
   /** Ends its connections too. */
   close(): Promise<void>;
 }
@@ -55,6 +58,8 @@ export async function startAdminServer(options: AdminOptions): Promise<AdminServ
   await open(server, options.listen);
   return {
     url: urlOf(server, options.listen),
+    // Node tells it nowhere else.
+    fd: (server as unknown as { readonly _handle: { readonly fd: number } })._handle.fd,
     close: () =>
       new Promise(resolve => {
         server.close(() => resolve());
@@ -118,19 +123,21 @@ async function find(request: IncomingMessage, answer: (path: string) => Promise<
   }
 }
 
-function open(server: Server, listen: AdminAddress): Promise<void> {
+function open(server: Server, listen: AdminOptions['listen']): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     const opened = (): void => {
       server.off('error', reject);
       resolve();
     };
-    if (listen.kind === 'unix') server.listen({ path: listen.path }, opened);
+    if (listen.kind === 'fd') server.listen({ fd: listen.fd }, opened);
+    else if (listen.kind === 'unix') server.listen({ path: listen.path }, opened);
     else server.listen({ host: listen.address, port: listen.port }, opened);
   });
 }
 
-function urlOf(server: Server, listen: AdminAddress): string {
+function urlOf(server: Server, listen: AdminOptions['listen']): string {
+  if (listen.kind === 'fd') return listen.url;
   if (listen.kind === 'unix') return `unix:${listen.path}`;
   const { address, family, port } = server.address() as AddressInfo;
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;

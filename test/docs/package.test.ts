@@ -24,17 +24,24 @@ interface Manifest {
 
 const manifest = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as Manifest;
 const modules = join(projectRoot, 'node_modules');
+const tsc = join(modules, 'typescript', 'bin', 'tsc');
 
-/** Every `ts` block of the papers, and a use of each promise that the README makes in words. */
+/** Papers whose programs end by themselves, and papers with others. */
+const RUN = ['README.md', 'docs/library.md'];
+const PAPERS = [...RUN, 'docs/command.md', 'docs/metrics.md'];
+
+/** The `ts` blocks of a paper. */
+function samplesOf(paper: string): string[] {
+  const text = readFileSync(join(projectRoot, paper), 'utf8');
+  return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(match => match[1] ?? '');
+}
+
+/** Every sample of the papers, a use of each promise that the README makes in words, and the tests of types. */
 function librarySamples(): string[] {
-  const papers = ['README.md', 'docs/command.md', 'docs/metrics.md'].map(name =>
-    readFileSync(join(projectRoot, name), 'utf8'),
-  );
-  const samples = papers.flatMap(paper =>
-    [...paper.matchAll(/^```ts\n(.*?)^```/gms)].map(match => match[1] ?? ''),
-  );
+  const samples = PAPERS.flatMap(samplesOf);
   assert.ok(samples.length > 1);
-  return [...samples, PROMISED];
+  const types = readFileSync(join(projectRoot, 'test', 'types', 'library.ts'), 'utf8');
+  return [...samples, PROMISED, types];
 }
 
 const PROMISED = `
@@ -104,9 +111,29 @@ describe('the packed package', () => {
       types: ['node'],
     };
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
-    const tsc = join(modules, 'typescript', 'bin', 'tsc');
     const { code, stdout } = await run(t, [process.execPath, tsc, '-p', folder]);
     assert.equal(code, 0, stdout);
     assert.ok(readdirSync(folder).includes('sample-1.ts'));
   });
+
+  for (const paper of RUN) {
+    test(`runs the samples of ${paper}`, async t => {
+      const samples = samplesOf(paper);
+      assert.ok(samples.length > 0);
+      const programs = join(folder, 'programs');
+      rmSync(programs, { recursive: true, force: true });
+      mkdirSync(programs);
+      samples.forEach((sample, index) =>
+        writeFileSync(join(programs, `${index}.mts`), sample.replaceAll(':8443', ':0')),
+      );
+      const flags = ['--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--ignoreConfig'];
+      const files = readdirSync(programs).map(name => join(programs, name));
+      const compiled = await run(t, [process.execPath, tsc, ...flags, ...files], '', { cwd: folder });
+      assert.equal(compiled.code, 0, compiled.stdout);
+      for (const [index, sample] of samples.entries()) {
+        const { code, stderr } = await run(t, [process.execPath, join(programs, `${index}.mjs`)]);
+        assert.deepEqual({ code, stderr }, { code: 0, stderr: '' }, sample);
+      }
+    });
+  }
 });

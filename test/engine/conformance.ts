@@ -4,8 +4,11 @@
  */
 import { describe } from 'node:test';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
+import { describeFunctionReload } from './conformance/function-reload.ts';
+import { describeFunctions } from './conformance/functions.ts';
 import { describeHealth } from './conformance/health.ts';
 import { describeHello } from './conformance/hello.ts';
+import { describeHooks } from './conformance/hooks.ts';
 import { describeLifecycle } from './conformance/lifecycle.ts';
 import { describeLimits } from './conformance/limits.ts';
 import { describePools } from './conformance/pools.ts';
@@ -14,6 +17,7 @@ import { describeProxyIn } from './conformance/proxy-in.ts';
 import { describeProxyOut } from './conformance/proxy-out.ts';
 import { describeRecords } from './conformance/records.ts';
 import { describeRefusals } from './conformance/refusals.ts';
+import { describeReload } from './conformance/reload.ts';
 import { describeRelay } from './conformance/relay.ts';
 import { describeSpans } from './conformance/spans.ts';
 import { describeVanishing } from './conformance/vanishing.ts';
@@ -51,4 +55,18 @@ export function describeProxyHeaders(engine: EngineName): void {
     describeProxyIn(engine);
     describeProxyOut(engine);
   });
+}
+
+/** The part about functions of users. */
+export function describeFunctionsOf(engine: EngineName): void {
+  describe(`${engine} engine`, () => {
+    describeFunctions(engine);
+    describeHooks(engine);
+    describeFunctionReload(engine);
+  });
+}
+
+/** The part about reloads, in files of its own: it takes its time. */
+export function describeReloads(engine: EngineName): void {
+  describe(`${engine} engine`, () => describeReload(engine));
 }

@@ -7,6 +7,7 @@ import { selectEngine } from '../../src/engine/select-engine.ts';
 import type { ConnectionEnded, ConnectionOpened, Notice, SniwayConfig } from '../../src/index.ts';
 import { PendingCounts } from '../../src/limiting/pending-counts.ts';
 import { createSharedMemory, openLive } from '../../src/live.ts';
+import { Numbering } from '../../src/numbering.ts';
 import { createSnapshot } from '../../src/snapshot.ts';
 
 export interface TestEngine<E extends Engine = Engine> {
@@ -29,7 +30,7 @@ export async function startEngine(
 ): Promise<TestEngine> {
   const checked = checkConfig({ listen: '127.0.0.1:0', ...config });
   const snapshot = createSnapshot(checked);
-  const shared = createSharedMemory(checked, checked.workers);
+  const shared = createSharedMemory(new Numbering(checked).room, checked.workers);
   const live = openLive(checked, shared, 0);
   const opened: ConnectionOpened[] = [];
   const ended: ConnectionEnded[] = [];
@@ -38,7 +39,9 @@ export async function startEngine(
     {
       decide(hello, client) {
         const decision = decide(hello, client, { snapshot, live });
-        return decision.kind === 'resolve' ? this.settle(decision) : decision;
+        return decision.kind === 'resolve' || decision.kind === 'user'
+          ? this.settle(decision, client)
+          : decision;
       },
       settle: () => new Promise(() => undefined),
       admit: client => admit(client, snapshot),

@@ -28,7 +28,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 await sleep(1);
 const before = { descriptors: descriptors(), handles: handles() };
 
-const proxies = (JSON.parse(process.argv[2] ?? '[]') as SniwayConfig[]).map(createProxy);
+const proxies = (JSON.parse(process.argv[2] ?? '[]') as SniwayConfig[]).map(config => createProxy(config));
 for (const proxy of proxies) {
   proxy.on('opened', () => counts.opened++);
   proxy.on('ended', () => counts.ended++);

@@ -100,7 +100,7 @@ export class WorkerRig {
   run(peers: Peers): void {
     const { reactor } = this.context;
     const acceptor = new Acceptor(this.context, {
-      fd: this.front.fd,
+      fds: [this.front.fd],
       text: 'rig',
       accept: (fd, peer) => this.#accept(fd, peer),
       refused: () => undefined,
@@ -123,7 +123,13 @@ export class WorkerRig {
   }
 
   #accept(fd: number, peer: LinuxConnection['accepted']['peer']): void {
-    const connection = new LinuxConnection(this.context, { fd, id: 1, listener: 0, peer, ticket: null });
+    const connection = new LinuxConnection(this.context, {
+      fd,
+      id: 1,
+      listener: { index: 0, number: 0, text: 'rig' },
+      peer,
+      ticket: null,
+    });
     try {
       connection.start(this.context.settings.hello, null);
     } catch (error) {

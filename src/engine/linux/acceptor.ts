@@ -1,5 +1,11 @@
-/** Accepts connections on one listening socket, as long as there are descriptors to be had. */
-import { ACCEPT_BATCH_MAX, ACCEPT_PAUSE_MS, EXHAUSTED_EPISODE_MS, SPARE_DESCRIPTORS } from '../../limits.ts';
+/** Accepts connections on the sockets of one listener, as long as there are descriptors to be had. */
+import {
+  ACCEPT_BATCH_MAX,
+  ACCEPT_PAUSE_MS,
+  EXHAUSTED_EPISODE_MS,
+  LISTEN_BACKLOG,
+  SPARE_DESCRIPTORS,
+} from '../../limits.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
 import { readPeer } from './peer-address.ts';
 import type { EventOwner } from './reactor.ts';
@@ -12,7 +18,8 @@ import type { WorkerContext } from './worker-context.ts';
 const EXHAUSTED: ReadonlySet<number> = new Set([EMFILE, ENFILE, ENOBUFS, ENOMEM]);
 
 export interface AcceptorOptions {
-  readonly fd: number;
+  /** Mostly one; more where sockets were taken over that nobody else accepts from. */
+  readonly fds: readonly number[];
   readonly text: string;
   /** Takes the accepted socket over. */
   readonly accept: (fd: number, peer: PeerAddress) => void;
@@ -20,13 +27,19 @@ export interface AcceptorOptions {
   readonly refused: (peer: PeerAddress, errno: number) => void;
 }
 
+interface Queue {
+  readonly fd: number;
+  watch: number;
+  /** How many to accept at once: one, so that a lone connection costs no second call, unless a queue builds up. */
+  batch: number;
+  lastTurn: number;
+}
+
 export class Acceptor extends WheelTimer implements EventOwner {
   readonly #context: WorkerContext;
   readonly #options: AcceptorOptions;
-  #watch = -1;
-  /** How many to accept at once: one, so that a lone connection costs no second call, unless a queue builds up. */
-  #batch = 1;
-  #lastTurn = -1;
+  /** Their place here is the role that the reactor calls by. */
+  readonly #queues: readonly Queue[];
   /** Until when running out again belongs to the same episode, of which the operator has been told. */
   #episodeUntilMs = 0;
 
@@ -34,27 +47,41 @@ export class Acceptor extends WheelTimer implements EventOwner {
     super();
     this.#context = context;
     this.#options = options;
+    this.#queues = options.fds.map(fd => ({ fd, watch: -1, batch: 1, lastTurn: -1 }));
     this.#listen();
   }
 
-  /** Accepts no more; the socket stays open. */
+  /** Accepts all that are queued. */
+  drain(): void {
+    for (const { fd: listener } of this.#queues) {
+      const { sockets } = this.#context;
+      for (let count = 0; count < LISTEN_BACKLOG; count++) {
+        const fd = sockets.accept(listener);
+        if (fd === -1) break;
+        this.#options.accept(fd, readPeer(sockets.peer));
+      }
+    }
+  }
+
+  /** Accepts no more; the sockets stay open. */
   close(): void {
     this.#context.reactor.timers.cancel(this);
     this.#pause();
   }
 
   /** Level-triggered: what is left in the queue is announced again. */
-  onEvents(): void {
+  onEvents(role: number): void {
     const { reactor, sockets } = this.#context;
-    const queued = reactor.turn === this.#lastTurn + 1;
-    this.#batch = queued ? Math.min(2 * this.#batch, ACCEPT_BATCH_MAX) : 1;
-    this.#lastTurn = reactor.turn;
+    const queue = this.#queues[role]!;
+    const queued = reactor.turn === queue.lastTurn + 1;
+    queue.batch = queued ? Math.min(2 * queue.batch, ACCEPT_BATCH_MAX) : 1;
+    queue.lastTurn = reactor.turn;
     reactor.noteUnpollable();
-    for (let count = 0; count < this.#batch; count++) {
-      const fd = sockets.accept(this.#options.fd);
+    for (let count = 0; count < queue.batch; count++) {
+      const fd = sockets.accept(queue.fd);
       if (fd === -1) {
-        this.#batch = 1;
-        if (EXHAUSTED.has(sockets.errno)) this.#exhaust();
+        queue.batch = 1;
+        if (EXHAUSTED.has(sockets.errno)) this.#exhaust(queue.fd);
         else if (sockets.errno !== EAGAIN) this.#note(sockets.errno);
         return;
       }
@@ -78,20 +105,23 @@ export class Acceptor extends WheelTimer implements EventOwner {
 
   #listen(): void {
     const events = EPOLLIN | EPOLLEXCLUSIVE;
-    this.#watch = this.#context.reactor.watch(this.#options.fd, events, this, 0);
+    for (const [role, queue] of this.#queues.entries()) {
+      if (queue.watch === -1) queue.watch = this.#context.reactor.watch(queue.fd, events, this, role);
+    }
   }
 
   #pause(): void {
-    if (this.#watch === -1) return;
-    this.#context.reactor.unwatch(this.#watch, this.#options.fd);
-    this.#watch = -1;
+    for (const queue of this.#queues) {
+      if (queue.watch !== -1) this.#context.reactor.unwatch(queue.watch, queue.fd);
+      queue.watch = -1;
+    }
   }
 
   /**
    * Nothing to accept with. The clients that wait are given an orderly close, with the descriptors that were kept back
-   * for that; then nobody looks at the socket for a while.
+   * for that; then nobody looks at the sockets for a while.
    */
-  #exhaust(): void {
+  #exhaust(listener: number): void {
     const { host, reactor, sockets } = this.#context;
     const { errno } = sockets;
     if (reactor.now > this.#episodeUntilMs) {
@@ -101,7 +131,7 @@ export class Acceptor extends WheelTimer implements EventOwner {
     this.#episodeUntilMs = reactor.now + EXHAUSTED_EPISODE_MS;
     if (sockets.spendReserve()) {
       for (let refused = 0; refused < ACCEPT_BATCH_MAX; refused++) {
-        const fd = sockets.accept(this.#options.fd);
+        const fd = sockets.accept(listener);
         if (fd === -1) break;
         this.#options.refused(readPeer(sockets.peer), errno);
         sockets.finish(fd);

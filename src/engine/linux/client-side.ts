@@ -7,6 +7,7 @@ import { StreamBuffer } from '../stream-buffer.ts';
 import { nowMs } from './clock.ts';
 import { ConnectionFacts } from './connection-facts.ts';
 import type { EventOwner } from './reactor.ts';
+import type { NumberedListener } from './records.ts';
 import { READ_EVENTS } from './relay.ts';
 import type { RelayedSocket } from './relay.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLPRI, EPOLLRDHUP } from './syscalls/constants.ts';
@@ -14,6 +15,7 @@ import { errnoName } from './syscalls/system-error.ts';
 import type { WorkerContext } from './worker-context.ts';
 
 export interface AcceptedSocket extends Client {
+  readonly listener: NumberedListener;
   readonly fd: number;
   readonly id: number;
 }

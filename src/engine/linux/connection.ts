@@ -47,7 +47,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
   /** The backend that was taken and not given back yet; -1 for none. */
   #taken = -1;
   #spans: RelaySpans | null = null;
-  #relay: Relay | null = null;
+  relay: Relay | null = null;
 
   constructor(context: WorkerContext, accepted: AcceptedSocket) {
     super(context, accepted);
@@ -86,14 +86,14 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
 
   /** Ends the connection at once, whatever its stage. */
   terminate(endReason: EndReason): void {
-    if (this.#relay !== null) return this.#relay.terminate(endReason);
+    if (this.relay !== null) return this.relay.terminate(endReason);
     this.#settle(endReason, null);
     this.#close(true);
   }
 
   /** Ends the relay to this backend, if that is where it goes. */
   endBackend(backend: number): void {
-    if (this.#taken === backend) this.#relay?.terminate('backend-gone');
+    if (this.#taken === backend) this.relay?.terminate('backend-gone');
   }
 
   onFault(error: unknown): void {
@@ -160,7 +160,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
     if (host.wantsRecords) this.noteHello(hello, host.wantsFingerprints);
     const decision = host.decide(hello, this.client);
     if (wantsAlpn(decision)) this.offered = hello.alpnProtocols;
-    if (decision.kind !== 'resolve') return this.#follow(decision, stream);
+    if (decision.kind === 'relay' || decision.kind === 'reject') return this.#follow(decision, stream);
     this.keepWaiting(stream);
     if (this.#stage !== 'deciding') return;
     this.#question = host.ask(decision, verdict => this.#onAnswer(verdict));
@@ -220,7 +220,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
 
   /** Waits for the first of the candidates; `fd` is the attempt at the first one if it has been made already. */
   #race(verdict: RelayVerdict, stream: Uint8Array, fd: number): void {
-    const spentMs = this.verdictAtMs - this.helloAtMs;
+    const spentMs = this.verdictAtMs - this.helloAtMs - (verdict.waitedMs ?? 0);
     this.setTimer(Math.max(0, this.context.settings.dialTimeoutMs - spentMs));
     const dial = new Dial(this.context, verdict, this);
     this.#dial = dial;
@@ -292,7 +292,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
     const client = this.clientSocket;
     const relay = new Relay(this.context, { client, backend }, this);
     this.handOver();
-    this.#relay = relay;
+    this.relay = relay;
     relay.up.bytes = this.bytesFromClient;
     relay.up.hangup = this.hangup;
     relay.up.urgent = this.urgent;
@@ -305,8 +305,8 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
   }
 
   relayEnded(endReason: EndReason, detail: string | null): void {
-    this.bytesFromClient = Math.max(0, this.#relay?.up.bytes ?? 0);
-    this.bytesFromBackend = this.#relay?.down.bytes ?? 0;
+    this.bytesFromClient = Math.max(0, this.relay?.up.bytes ?? 0);
+    this.bytesFromBackend = this.relay?.down.bytes ?? 0;
     this.#settle(endReason, detail);
     this.#stage = 'closed';
     this.#leaveBackend(relayOutcome(this.bytesFromBackend, endReason));

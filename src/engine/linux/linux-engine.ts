@@ -2,16 +2,26 @@
  * The fast engine: an epoll reactor on each of several worker threads. This is its main-thread part, the control plane;
  * workers never wait for it but for what they ask.
  */
-import type { BoundAddress, ConnectionCounts, ConnectionOpened } from '../../events.ts';
+import type { BoundAddress, ConnectionCounts, OpenConnection } from '../../events.ts';
 import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
-import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
+import type {
+  ChangingSettings,
+  CreateEngine,
+  Engine,
+  EngineHost,
+  EngineSettings,
+  ListenTarget,
+  ListeningSocket,
+  PreparedReload,
+} from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
+import { Askers } from './askers.ts';
 import { LagProbe } from './lag-probe.ts';
-import { closeListenSockets, defersAccept, openListenSockets } from './listen-sockets.ts';
-import type { ListenSockets } from './listen-sockets.ts';
-import type { FromWorker } from './messages.ts';
-import { unpackRecords } from './records.ts';
+import { ListenerSet } from './listener-set.ts';
+import type { FromWorker, ToWorker, WorkerConfig } from './messages.ts';
+import { OldestQuestion } from './oldest.ts';
+import { RecordInbox } from './record-inbox.ts';
 import { DescriptorOwners, WorkerCounters, sumCounts } from './shared-state.ts';
 import { Sockets } from './sockets.ts';
 import { EFD_CLOEXEC, EFD_NONBLOCK } from './syscalls/constants.ts';
@@ -35,29 +45,29 @@ interface Slot {
   readonly counters: WorkerCounters;
   readonly wakeFd: number;
   handle: WorkerHandle | null;
-  /** Connections announced as opened and not yet as ended; kept only while somebody listens to both. */
-  readonly opened: Map<number, ConnectionOpened>;
+  askers: Askers;
+  readonly inbox: RecordInbox;
   restartMs: number;
-  droppedRecords: number;
 }
 
 export class LinuxEngine implements Engine {
   readonly name = 'linux';
   readonly #host: EngineHost;
-  readonly #settings: EngineSettings;
+  #settings: EngineSettings;
   readonly #sockets: Sockets;
   readonly #one: Region;
   readonly #owners = new DescriptorOwners();
-  #listeners: ListenSockets[] = [];
+  readonly #listeners: ListenerSet;
   #slots: Slot[] = [];
   /** Those of the slots, kept when these have gone. */
   #counters: readonly WorkerCounters[] = [];
-  #addresses: readonly string[] = [];
   /** The addresses of configured names, for workers that are started later. */
   readonly #published = new Map<string, PublishedAddresses>();
   #stopping: Promise<void> | null = null;
   readonly #lags = new LagProbe();
+  readonly #oldest = new OldestQuestion();
   /** Who waits for what of a worker, by its index. */
+  readonly #awaitReloaded = new Map<number, () => void>();
   readonly #awaitStopped = new Map<number, () => void>();
   readonly #awaitIdle = new Map<number, (() => void)[]>();
   readonly #awaitExit = new Map<number, () => void>();
@@ -67,6 +77,7 @@ export class LinuxEngine implements Engine {
     this.#settings = settings;
     const arena = createArena(ARENA_BYTES);
     this.#sockets = new Sockets(kernel, arena, { owners: this.#owners, worker: MAIN_THREAD });
+    this.#listeners = new ListenerSet(this.#sockets, settings);
     this.#one = arena.allocate('one', 8);
     this.#one.bytes.writeBigUInt64LE(1n);
   }
@@ -88,25 +99,18 @@ export class LinuxEngine implements Engine {
     return await Promise.all(measured);
   }
 
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    const tell = ({ handle }: Slot) => handle && (() => handle.tell({ kind: 'list-oldest', most }));
+    return this.#oldest.ask(this.#slots.map(tell), most);
+  }
+
   async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
-    try {
-      for (const [index, target] of targets.entries()) {
-        if (this.#stopping !== null) break;
-        // A PROXY header has a deadline of its own, which the kernel knows nothing of.
-        const expectsHeader = (this.#settings.plain.listeners[index]?.proxyIn ?? null) !== null;
-        const defers = !expectsHeader && defersAccept(this.#settings);
-        this.#listeners.push(await openListenSockets(this.#sockets, target, { ...this.#settings, defers }));
-      }
-    } catch (error) {
-      this.#closeListeners();
-      throw error;
-    }
+    const opened = await this.#listeners.prepare(targets, this.#settings);
     if (this.#stopping !== null) {
-      this.#closeListeners();
+      opened.abandon();
       return [];
     }
-    const bound = this.#listeners.map(({ address }) => address);
-    this.#addresses = bound.map(({ text }) => text);
+    opened.apply();
     this.#slots = Array.from({ length: this.#settings.workers }, () => this.#createSlot());
     this.#counters = this.#slots.map(({ counters }) => counters);
     const faults = await Promise.all(this.#slots.map((_, index) => this.#startWorker(index)));
@@ -118,7 +122,21 @@ export class LinuxEngine implements Engine {
         cause: faults[0],
       });
     }
-    return bound;
+    return opened.addresses;
+  }
+
+  async prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<PreparedReload> {
+    const opened = await this.#listeners.prepare(targets, settings);
+    return {
+      addresses: opened.addresses,
+      abandon: () => opened.abandon(),
+      apply: async () => {
+        this.#settings = { ...this.#settings, ...settings };
+        const close = opened.apply();
+        await Promise.all(this.#slots.map((slot, index) => this.#reloadWorker(index, slot)));
+        close();
+      },
+    };
   }
 
   stopListening(): Promise<void> {
@@ -126,8 +144,16 @@ export class LinuxEngine implements Engine {
     return this.#stopping;
   }
 
+  listening(): readonly ListeningSocket[] {
+    return this.#listeners.sockets();
+  }
+
+  keepSocketFiles(): void {
+    this.#listeners.handOver();
+  }
+
   async terminate(endReason: 'drained' | 'killed'): Promise<void> {
-    for (const { handle } of this.#slots) handle?.tell({ kind: 'terminate', endReason });
+    this.#tellAll({ kind: 'terminate', endReason });
     await this.idle();
     const slots = this.#slots;
     this.#slots = [];
@@ -149,20 +175,27 @@ export class LinuxEngine implements Engine {
   }
 
   interestChanged(): void {
-    const { interest } = this.#host;
-    for (const { counters, opened } of this.#slots) {
-      counters.setInterest(interest);
-      if (!interest.ended) opened.clear();
+    for (const { counters, inbox } of this.#slots) {
+      counters.setInterest(this.#host.interest);
+      inbox.interestChanged();
     }
   }
 
   publish(addresses: readonly PublishedAddresses[]): void {
-    for (const entry of addresses) this.#published.set(`${entry.host}:${entry.port}`, entry);
-    for (const { handle } of this.#slots) handle?.tell({ kind: 'addresses', addresses });
+    for (const entry of addresses) {
+      const key = `${entry.host}:${entry.port}`;
+      if (entry.addresses === null) this.#published.delete(key);
+      else this.#published.set(key, entry);
+    }
+    this.#tellAll({ kind: 'addresses', addresses });
   }
 
   endBackend(backend: number): void {
-    for (const { handle } of this.#slots) handle?.tell({ kind: 'end-backend', backend });
+    this.#tellAll({ kind: 'end-backend', backend });
+  }
+
+  endRoutes(routes: ReadonlySet<string>): void {
+    this.#tellAll({ kind: 'end-routes', routes });
   }
 
   /** Ends a worker as a fault would; for tests of what happens then. */
@@ -179,26 +212,43 @@ export class LinuxEngine implements Engine {
       counters,
       wakeFd,
       handle: null,
-      opened: new Map(),
+      askers: new Askers(),
+      inbox: new RecordInbox(this.#host, counters),
       restartMs: WORKER_RESTART_MS,
-      droppedRecords: 0,
     };
+  }
+
+  #configOf(worker: number): WorkerConfig {
+    const { helloTimeoutMs, pending, dialTimeoutMs, instance, tcp, spin, plain } = this.#settings;
+    const hello = { timeoutMs: helloTimeoutMs, pace: pending.pace };
+    return {
+      plain,
+      settings: { hello, dialTimeoutMs, instance, tcp, spin },
+      listeners: this.#listeners.of(worker),
+    };
+  }
+
+  /** Resolves when the worker decides by the settings of now; one that is started later does from the beginning. */
+  #reloadWorker(index: number, { handle }: Slot): Promise<void> {
+    return new Promise(resolve => {
+      if (handle === null) return resolve();
+      this.#awaitReloaded.set(index, resolve);
+      handle.tell({ kind: 'reload', config: this.#configOf(index) });
+    });
+  }
+
+  #tellAll(message: ToWorker): void {
+    for (const { handle } of this.#slots) handle?.tell(message);
   }
 
   /** Resolves when the worker accepts, or with the error it has died of before. */
   #startWorker(index: number): Promise<Error | null> {
     const slot = this.#slots[index]!;
-    const { helloTimeoutMs, pending, dialTimeoutMs, instance, tcp, spin, plain, shared, workers } =
-      this.#settings;
-    const listeners = this.#listeners.map(({ fds, address }) => ({ fd: fds[index]!, text: address.text }));
-    const hello = { timeoutMs: helloTimeoutMs, pace: pending.pace };
-    const settings = { hello, dialTimeoutMs, instance, tcp, spin };
+    const { shared, workers } = this.#settings;
     const start = {
+      ...this.#configOf(index),
       index,
       workers,
-      plain,
-      settings,
-      listeners,
       wakeFd: slot.wakeFd,
       descriptors: this.#owners.memory,
       shared,
@@ -223,11 +273,13 @@ export class LinuxEngine implements Engine {
   #onMessage(index: number, slot: Slot, message: Exclude<FromWorker, { kind: 'ready' }>): void {
     switch (message.kind) {
       case 'records':
-        slot.counters.countRecordsRead(message.bytes.length);
-        this.#announce(slot, message.bytes);
+        if (slot.inbox.take(message.bytes, this.#listeners.texts)) slot.handle?.tell({ kind: 'list-open' });
         return;
       case 'question':
         void this.#answer(slot, message);
+        return;
+      case 'forget':
+        slot.askers.forget(message.question);
         return;
       case 'notice':
         this.#host.notice(message.notice);
@@ -235,11 +287,17 @@ export class LinuxEngine implements Engine {
       case 'dial-failed':
         this.#host.dialFailed(message.route);
         return;
+      case 'reloaded':
+        this.#awaitReloaded.get(index)?.();
+        return;
       case 'stopped':
         this.#awaitStopped.get(index)?.();
         return;
       case 'open':
-        this.#forgetUnreported(slot, message.ids);
+        slot.inbox.keepOnly(message.ids);
+        return;
+      case 'oldest':
+        this.#oldest.answered(index, message.connections);
         return;
       case 'lag':
         this.#lags.answered(index, message.ms);
@@ -249,37 +307,10 @@ export class LinuxEngine implements Engine {
     }
   }
 
-  #announce(slot: Slot, bytes: Uint8Array): void {
-    unpackRecords(bytes, this.#addresses, {
-      opened: connection => {
-        if (this.#host.interest.ended) slot.opened.set(connection.id, connection);
-        this.#host.opened(connection);
-      },
-      ended: connection => {
-        slot.opened.delete(connection.id);
-        this.#host.ended(connection);
-      },
-    });
-    const { droppedRecords } = slot.counters;
-    if (droppedRecords === slot.droppedRecords) return;
-    const dropped = droppedRecords - slot.droppedRecords;
-    slot.droppedRecords = droppedRecords;
-    this.#host.notice({
-      level: 'warn',
-      message: `${dropped} records of connections were dropped: too slow to read them`,
-    });
-    slot.handle?.tell({ kind: 'list-open' });
-  }
-
-  /** The records of how these connections ended were dropped: nobody will ever take them out. */
-  #forgetUnreported({ opened }: Slot, openIds: readonly number[]): void {
-    const open = new Set(openIds);
-    for (const id of opened.keys()) if (!open.has(id)) opened.delete(id);
-  }
-
   async #answer(slot: Slot, { question, ask }: Extract<FromWorker, { kind: 'question' }>): Promise<void> {
-    const { handle } = slot;
-    const verdict = await this.#host.settle(ask);
+    const { handle, askers } = slot;
+    const verdict = await this.#host.settle(ask, askers.open(question));
+    askers.close(question);
     if (slot.handle === handle) handle?.tell({ kind: 'answer', question, verdict });
   }
 
@@ -290,17 +321,12 @@ export class LinuxEngine implements Engine {
           new Promise<void>(resolve => {
             if (handle === null) return resolve();
             this.#awaitStopped.set(index, resolve);
-            handle.tell({ kind: 'stop-listening' });
+            handle.tell({ kind: 'stop-listening', isHandedOver: this.#listeners.isHandedOver });
           }),
       ),
     );
     this.#awaitStopped.clear();
-    this.#closeListeners();
-  }
-
-  #closeListeners(): void {
-    for (const listener of this.#listeners) closeListenSockets(this.#sockets, listener);
-    this.#listeners = [];
+    this.#listeners.close();
   }
 
   #resolveIdle(index: number): void {
@@ -318,6 +344,8 @@ export class LinuxEngine implements Engine {
   }
 
   #onWorkerEnded(index: number, slot: Slot, error: Error | null): void {
+    slot.askers.forgetAll();
+    slot.askers = new Askers();
     // A reset: the end of what was relayed so far must not look like its regular end.
     for (const fd of this.#owners.of(index)) this.#sockets.reset(fd);
     this.#awaitExit.get(index)?.();
@@ -329,40 +357,11 @@ export class LinuxEngine implements Engine {
       level: 'error',
       message: `worker ${index} died and took ${lost} connections along: ${stack}`,
     });
-    this.#announceLost(slot);
+    slot.inbox.workerDied();
+    this.#awaitReloaded.get(index)?.();
     this.#awaitStopped.get(index)?.();
     this.#resolveIdle(index);
     if (this.#stopping === null) this.#restart(index, slot);
-  }
-
-  /** Every connection that was announced as opened is announced as ended, with what is known of it. */
-  #announceLost(slot: Slot): void {
-    for (const connection of slot.opened.values()) {
-      this.#host.ended({
-        ...connection,
-        peer: null,
-        startedAtMs: Date.now(),
-        serverName: null,
-        rawName: null,
-        alpnProtocols: [],
-        tlsVersions: [],
-        ech: null,
-        ja3: null,
-        ja4: null,
-        route: null,
-        backend: null,
-        attempts: 0,
-        helloMs: null,
-        resolveMs: null,
-        dialMs: null,
-        totalMs: 0,
-        bytesFromClient: 0,
-        bytesFromBackend: 0,
-        endReason: 'internal-error',
-        detail: 'worker died',
-      });
-    }
-    slot.opened.clear();
   }
 
   /** A worker that dies at once again and again is given ever more time. */

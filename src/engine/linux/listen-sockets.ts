@@ -5,6 +5,8 @@ import { DEFER_ACCEPT_S, LISTEN_BACKLOG } from '../../limits.ts';
 import type { Endpoint } from '../../verdict.ts';
 import type { ListenTarget, TcpSettings } from '../engine.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
+import { InheritedSockets } from '../inherited-sockets.ts';
+import type { ClaimedSockets } from '../inherited-sockets.ts';
 import { isStaleSocket, listenError } from '../listen-error.ts';
 import type { Sockets } from './sockets.ts';
 import {
@@ -26,13 +28,16 @@ import {
 import { familyOf } from './syscalls/layouts.ts';
 import { errnoName } from './syscalls/system-error.ts';
 
-/** One address, on a socket for each worker, or on one that all share. */
+/** One address, on a socket for each worker, on one that all share, or on those that were taken over. */
 export interface ListenSockets {
+  readonly target: ListenTarget;
   readonly address: BoundAddress;
-  /** By worker. */
+  /** Each of them once; {@link socketsOf} says who accepts on which. */
   readonly fds: readonly number[];
   /** A socket file to be removed at the end, or null. */
   readonly path: string | null;
+  /** Whether Sniway has opened them, and no service manager goes on listening on them. */
+  readonly isOurs: boolean;
 }
 
 export interface ListenSettings {
@@ -40,6 +45,7 @@ export interface ListenSettings {
   readonly defers: boolean;
   readonly tcp: TcpSettings;
   readonly workers: number;
+  readonly inherited?: InheritedSockets;
 }
 
 /** TCP_DEFER_ACCEPT holds a silent client back for a second, which must be a small part of the hello deadline. */
@@ -50,14 +56,27 @@ export function defersAccept({ helloTimeoutMs }: { readonly helloTimeoutMs: numb
   return DEFER_ACCEPT_S * 1000 <= helloTimeoutMs * DEFER_SHARE_MAX;
 }
 
-/** @throws SniwayError `ERR_LISTEN`; nothing stays open then. */
+/**
+ * The sockets that a worker accepts on. Each has its own share as far as that is equal, and all accept on the rest: a
+ * socket with nobody to accept from it would lose the clients that the kernel puts into its queue.
+ */
+export function socketsOf(
+  fds: readonly number[],
+  { worker, workers }: { readonly worker: number; readonly workers: number },
+): readonly number[] {
+  const shared = fds.length - (fds.length % workers);
+  return fds.filter((_, index) => index >= shared || index % workers === worker);
+}
+
+/** @throws SniwayError `ERR_LISTEN`; nothing that was opened here stays open then. */
 export async function openListenSockets(
   sockets: Sockets,
   target: ListenTarget,
   settings: ListenSettings,
 ): Promise<ListenSockets> {
+  const claimed = (settings.inherited ?? new InheritedSockets()).claim(target);
   const opener = new Opener(sockets, target, settings);
-  const code = opener.open();
+  const code = claimed === null ? opener.open() : opener.adopt(claimed);
   if (code === null) return opener.opened();
   if (code === 'EADDRINUSE' && target.kind === 'unix' && (await isStaleSocket(target.path))) {
     unlinkSync(target.path);
@@ -70,9 +89,25 @@ export async function openListenSockets(
   throw listenError(target, code);
 }
 
+/** Other settings for sockets that are open already. */
+export function adjustListenSockets(
+  sockets: Sockets,
+  { fds, address }: ListenSockets,
+  settings: ListenSettings,
+): void {
+  if (address.kind === 'tcp') for (const fd of fds) prepareTcp(sockets, fd, settings);
+}
+
+/** What sockets accepted there inherit, and how they are accepted. */
+function prepareTcp(sockets: Sockets, fd: number, { tcp, defers }: ListenSettings): void {
+  sockets.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  sockets.keepAlive(fd, tcp);
+  sockets.setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defers ? DEFER_ACCEPT_S : 0);
+}
+
 /** Closes them and removes their socket file. */
 export function closeListenSockets(sockets: Sockets, { fds, path }: ListenSockets): void {
-  for (const fd of new Set(fds)) sockets.close(fd);
+  for (const fd of fds) sockets.close(fd);
   if (path === null) return;
   try {
     unlinkSync(path);
@@ -86,6 +121,7 @@ class Opener {
   readonly #target: ListenTarget;
   readonly #settings: ListenSettings;
   readonly #fds: number[] = [];
+  #isOurs = true;
 
   constructor(sockets: Sockets, target: ListenTarget, settings: ListenSettings) {
     this.#sockets = sockets;
@@ -96,32 +132,64 @@ class Opener {
   /** The code of the system's error, or null. */
   open(): string | null {
     const target = this.#target;
-    const failed = target.kind === 'tcp' ? this.#openTcp(target) : this.#openShared(target);
+    const failed = target.kind === 'tcp' ? this.#openTcp(target, 0) : this.#openUnix(target);
     if (!failed) return null;
     const code = errnoName(this.#sockets.errno);
-    if (target.kind !== 'fd') for (const fd of this.#fds) this.#sockets.close(fd);
+    for (const fd of this.#fds) this.#sockets.close(fd);
     return code;
   }
 
+  /** Takes sockets over that are listening already; the code of the system's error, or null. */
+  adopt({ fds, isOurs }: ClaimedSockets): string | null {
+    const { kernel } = this.#sockets;
+    for (const fd of fds) {
+      if (!this.#sockets.isListening(fd)) return errnoName(this.#sockets.errno);
+      kernel.fcntl(fd, F_SETFL, kernel.fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
+    }
+    this.#fds.push(...fds);
+    this.#isOurs = isOurs;
+    const bound = this.#sockets.localAddress(fds[0]!);
+    if (bound.kind === 'unix') return null;
+    for (const fd of fds) prepareTcp(this.#sockets, fd, this.#settings);
+    if (isOurs) this.#addSockets(bound);
+    return null;
+  }
+
   opened(): ListenSockets {
+    const target = this.#target;
+    const isOurs = this.#isOurs;
+    const common = { target, fds: this.#fds, isOurs };
     const bound = this.#sockets.localAddress(this.#fds[0]!);
-    const text = formatEndpoint(bound);
-    const path = this.#target.kind === 'unix' ? this.#target.path : null;
-    const address: BoundAddress =
-      bound.kind === 'unix'
-        ? { kind: 'unix', address: bound.path, port: 0, text }
-        : { kind: 'tcp', address: bound.address, port: bound.port, text };
-    return { address, path, fds: this.#fds };
+    if (bound.kind === 'tcp') {
+      const { address, port } = bound;
+      const text = formatEndpoint(bound);
+      return { ...common, address: { kind: 'tcp', address, port, text }, path: null };
+    }
+    // The portable engine binds another name, which it then renames.
+    const path = target.kind === 'unix' ? target.path : bound.path;
+    const address: BoundAddress = { kind: 'unix', address: path, port: 0, text: `unix:${path}` };
+    return { ...common, address, path: target.kind === 'unix' && isOurs ? path : null };
+  }
+
+  /**
+   * More workers than sockets were taken over: each gets one of its own, if these are a group that this user may join
+   * (SO_REUSEPORT, socket(7)). Otherwise they share what there is.
+   */
+  #addSockets(bound: { address: string; port: number }): void {
+    const had = this.#fds.length;
+    if (!this.#sockets.sharesPort(this.#fds[0]!)) return;
+    if (!this.#openTcp(bound, had)) return;
+    for (const fd of this.#fds.splice(had)) this.#sockets.close(fd);
   }
 
   /**
    * The first socket is bound alone, so that an address another process uses is refused, even one that would share it.
    * Only then it becomes the first of a group (socket(7), SO_REUSEPORT).
    */
-  #openTcp({ address, port }: { address: string; port: number }): boolean {
+  #openTcp({ address, port }: { address: string; port: number }, first: number): boolean {
     const family = address.includes(':') ? 6 : 4;
     let bound = port;
-    for (let worker = 0; worker < this.#settings.workers; worker++) {
+    for (let worker = first; worker < this.#settings.workers; worker++) {
       const endpoint: Endpoint = { kind: 'tcp', address, port: bound, family };
       const fd = this.#socket(endpoint);
       if (fd === -1) return true;
@@ -132,31 +200,18 @@ class Opener {
         const local = this.#sockets.localAddress(fd);
         if (local.kind === 'tcp') bound = local.port;
       }
-      this.#prepareTcp(fd);
+      prepareTcp(this.#sockets, fd, this.#settings);
       if (this.#sockets.listen(fd, LISTEN_BACKLOG) === -1) return true;
     }
     return false;
   }
 
-  /** What sockets accepted here inherit, and how they are accepted. */
-  #prepareTcp(fd: number): void {
-    this.#sockets.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    this.#sockets.keepAlive(fd, this.#settings.tcp);
-    if (this.#settings.defers) this.#sockets.setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_S);
-  }
-
-  /** A Unix-domain or an inherited socket is one, on which all workers accept. */
-  #openShared(target: Exclude<ListenTarget, { kind: 'tcp' }>): boolean {
-    const fd = target.kind === 'fd' ? target.fd : this.#socket(target);
+  /** A Unix-domain socket is one, on which all workers accept. */
+  #openUnix(target: Exclude<ListenTarget, { kind: 'tcp' }>): boolean {
+    if (target.kind === 'fd') throw new TypeError('an inherited socket is claimed, not opened');
+    const fd = this.#socket(target);
     if (fd === -1) return true;
-    for (let worker = 0; worker < this.#settings.workers; worker++) this.#fds[worker] = fd;
-    if (target.kind === 'unix') {
-      return this.#sockets.bind(fd, target) === -1 || this.#sockets.listen(fd, LISTEN_BACKLOG) === -1;
-    }
-    if (!this.#sockets.isListening(fd)) return true;
-    const { kernel } = this.#sockets;
-    kernel.fcntl(fd, F_SETFL, kernel.fcntl(fd, F_GETFL, 0) | O_NONBLOCK);
-    return false;
+    return this.#sockets.bind(fd, target) === -1 || this.#sockets.listen(fd, LISTEN_BACKLOG) === -1;
   }
 
   #socket(endpoint: Endpoint): number {

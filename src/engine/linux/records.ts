@@ -4,6 +4,7 @@ import { END_REASONS } from '../../events.ts';
 import type { ClientAddress, ConnectionEnded, ConnectionOpened, EndReason } from '../../events.ts';
 import { LOGGED_BYTES_MAX } from '../../limits.ts';
 import { escapeBytes } from '../../wire/host-name.ts';
+import type { ListenerRef } from '../../verdict.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
 import { versionNames } from '../../wire/tls-versions.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
@@ -17,16 +18,21 @@ const NUMBER_BYTES = 8;
 /** Family, address and port. */
 const PEER_BYTES = 1 + 16 + 2;
 /** Kind, peer and listener; of an ended one also its numbers, end reason, attempts, versions, ECH and peer. */
-const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 2;
+const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 4;
 const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + 1 + 1 + PEER_BYTES;
 /** Length of a text that is null. */
 const NULL_LENGTH = 0xffff_ffff;
+
+/** A listener of a worker. Its number stays the same as long as the process lives, and is no other's. */
+export interface NumberedListener extends ListenerRef {
+  readonly number: number;
+}
 
 /** A connection that was opened, for packing. */
 export interface OpenedFacts {
   readonly id: number;
   readonly peer: PeerAddress;
-  readonly listener: number;
+  readonly listener: NumberedListener;
 }
 
 /** Collects records into one stretch of bytes. */
@@ -107,8 +113,8 @@ export class RecordPacker {
     this.#view.setUint8(this.#length++, kind);
     this.#putNumber(id);
     this.#putPeer(peer);
-    this.#view.setUint16(this.#length, listener);
-    this.#length += 2;
+    this.#view.setUint32(this.#length, listener.number);
+    this.#length += 4;
   }
 
   #putPeer({ family, words, port }: PeerAddress): void {
@@ -138,7 +144,7 @@ export interface RecordReaders {
   ended(connection: ConnectionEnded): void;
 }
 
-/** Unpacks all records; `listeners` are the texts of the listeners by their index. */
+/** Unpacks all records; `listeners` are the texts of the listeners by their number. */
 export function unpackRecords(bytes: Uint8Array, listeners: readonly string[], readers: RecordReaders): void {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const unpacker = new Unpacker(buffer, listeners);
@@ -169,8 +175,8 @@ class Unpacker {
   #opened(): ConnectionOpened {
     const id = this.#number();
     const client = this.#peer();
-    const listener = this.#listeners[this.#buffer.readUInt16BE(this.#at)] ?? '';
-    this.#at += 2;
+    const listener = this.#listeners[this.#buffer.readUInt32BE(this.#at)] ?? '';
+    this.#at += 4;
     return { id, client, listener };
   }
 
@@ -254,6 +260,33 @@ class Unpacker {
     this.#at += length;
     return this.#buffer.toString('utf8', this.#at - length, this.#at);
   }
+}
+
+/** The record of a connection that a dead worker has taken along: nothing more is known of it. */
+export function lostRecord(connection: ConnectionOpened): ConnectionEnded {
+  return {
+    ...connection,
+    peer: null,
+    startedAtMs: Date.now(),
+    serverName: null,
+    rawName: null,
+    alpnProtocols: [],
+    tlsVersions: [],
+    ech: null,
+    ja3: null,
+    ja4: null,
+    route: null,
+    backend: null,
+    attempts: 0,
+    helloMs: null,
+    resolveMs: null,
+    dialMs: null,
+    totalMs: 0,
+    bytesFromClient: 0,
+    bytesFromBackend: 0,
+    endReason: 'internal-error',
+    detail: 'worker died',
+  };
 }
 
 function textsOf(connection: LinuxConnection): readonly (string | null)[] {

@@ -9,12 +9,14 @@ import {
   IPPROTO_TCP,
   MSG_NOSIGNAL,
   MSG_PEEK,
+  SHUT_RD,
   SHUT_WR,
   SIOCOUTQ,
   SO_ACCEPTCONN,
   SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_REUSEPORT,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -118,12 +120,22 @@ export class Sockets {
     return this.#check(this.kernel.listen(fd, backlog));
   }
 
+  /** Nobody can connect to a listening socket any more. Its queue is reset. */
+  stopListening(fd: number): void {
+    this.kernel.shutdown(fd, SHUT_RD);
+  }
+
   /** Whether a descriptor is a listening socket; if not, `errno` says what is wrong with it. */
   isListening(fd: number): boolean {
     const answer = this.#options.get(fd, SOL_SOCKET, SO_ACCEPTCONN);
     if (answer === 1) return true;
     this.errno = answer === -1 ? this.kernel.errno() : EINVAL;
     return false;
+  }
+
+  /** Whether other sockets of this user may be bound to the same port (socket(7), SO_REUSEPORT). */
+  sharesPort(fd: number): boolean {
+    return this.#options.get(fd, SOL_SOCKET, SO_REUSEPORT) === 1;
   }
 
   /** The address a socket is bound to. */

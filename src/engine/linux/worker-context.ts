@@ -1,6 +1,6 @@
 /** What the connections of one worker share, and what they ask and tell of the outside. */
 import type { EndReason, Notice } from '../../events.ts';
-import type { NameQuestion } from '../../decide.ts';
+import type { Decision, Question } from '../../decide.ts';
 import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import type { TcpSettings } from '../engine.ts';
@@ -25,7 +25,7 @@ export type TakeVerdict = (verdict: Verdict) => void;
 /** The part of a worker that knows configuration and the main thread. */
 export interface WorkerHost {
   /** Decides at once, or gives the question that has to be asked; `hello` lives only until it returns. */
-  decide(hello: ClientHello, client: Client): Verdict | NameQuestion;
+  decide(hello: ClientHello, client: Client): Decision;
   /** Called for each client before its hello is read; a verdict if it may not use the listener. */
   admit(client: Client): RejectVerdict | null;
   refuse(refusal: Refusal): RejectVerdict;
@@ -34,7 +34,7 @@ export interface WorkerHost {
   /** Called when a hello is not waited for any more. */
   helloOver(connection: LinuxConnection): void;
   /** Asks the main thread; answers a number to `forget` the question by. */
-  ask(question: NameQuestion, take: TakeVerdict): number;
+  ask(question: Question, take: TakeVerdict): number;
   forget(question: number): void;
   /** These three as in EngineHost. */
   takeBackend(backend: number): boolean;
@@ -53,6 +53,7 @@ export interface WorkerContext {
   readonly sockets: Sockets;
   readonly reactor: Reactor;
   readonly pipes: PipePool;
+  /** Replaced by reloads. */
   readonly settings: WorkerSettings;
   readonly host: WorkerHost;
 }

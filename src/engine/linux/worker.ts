@@ -1,7 +1,7 @@
 /** Composition root of a worker thread: one reactor with its own snapshot, accepting until it is told to end. */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { admit, decide, decideRefusal } from '../../decide.ts';
-import type { Decider, NameQuestion } from '../../decide.ts';
+import type { Decider, Decision, Question } from '../../decide.ts';
 import type { EndReason, Notice } from '../../events.ts';
 import {
   BULK_SCRATCH_BYTES,
@@ -11,62 +11,59 @@ import {
   SPIN_MS,
   SPARE_DESCRIPTORS,
 } from '../../limits.ts';
-import { openLive } from '../../live.ts';
+import { openLive, trackedBackends } from '../../live.ts';
 import { PendingCounts } from '../../limiting/pending-counts.ts';
 import { createSnapshot } from '../../snapshot.ts';
-import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
+import type { PlainConfig } from '../../snapshot.ts';
+import type { BackendOutcome, Client, Refusal, RejectVerdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
 import type { HelloDeadline } from '../hello-deadline.ts';
 import { PendingHellos } from '../pending-hellos.ts';
 import { createProxyGates } from '../proxy-in.ts';
-import type { ProxyGate } from '../proxy-in.ts';
-import { Acceptor } from './acceptor.ts';
 import { nowMs } from './clock.ts';
 import { LinuxConnection } from './connection.ts';
 import { defersAccept } from './listen-sockets.ts';
 import { probeClockMs } from './lag-probe.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import type { FromWorker, ToWorker, WorkerConfig, WorkerStart } from './messages.ts';
+import { describeOldest } from './oldest.ts';
 import { OpenConnections } from './open-connections.ts';
 import { PipePool } from './pipe-pool.ts';
 import { Reactor } from './reactor.ts';
 import type { EventOwner } from './reactor.ts';
 import { RecordOutbox } from './record-outbox.ts';
+import { ServedListeners } from './served-listeners.ts';
+import type { ServedListener } from './served-listeners.ts';
 import { DescriptorOwners, WorkerCounters } from './shared-state.ts';
 import { Sockets } from './sockets.ts';
 import { EPOLLIN } from './syscalls/constants.ts';
 import type { Arena } from './syscalls/arena.ts';
 import { loadKernel } from './syscalls/load-kernel.ts';
 import { errnoName } from './syscalls/system-error.ts';
-import type { TakeVerdict, WorkerContext, WorkerHost } from './worker-context.ts';
+import type { TakeVerdict, WorkerContext, WorkerHost, WorkerSettings } from './worker-context.ts';
 
 /** Events, addresses and other small things, beside the two scratch buffers. */
 const ARENA_BYTES = SCRATCH_BYTES + BULK_SCRATCH_BYTES + 64 * 1024;
 
 class LinuxWorker implements WorkerHost, EventOwner {
   readonly #start: WorkerStart;
-  readonly #context: WorkerContext;
-  readonly #decider: Decider;
+  readonly #context: WorkerContext & { settings: WorkerSettings };
+  #decider: Decider;
   readonly #counters: WorkerCounters;
   readonly #records: RecordOutbox;
   readonly #connections = new OpenConnections<LinuxConnection>();
   readonly #questions = new Map<number, TakeVerdict>();
   readonly #pending: PendingHellos;
-  readonly #deferredHello: HelloDeadline;
-  /** By listener. */
-  readonly #gates: readonly (ProxyGate | null)[];
+  #deferredHello: HelloDeadline;
+  readonly #listeners: ServedListeners;
   /** When it was told last, by route. */
   readonly #dialFailedMs = new Map<string, number>();
-  #acceptors: Acceptor[] = [];
   #nextQuestion = 1;
   #idleWatched = false;
 
   constructor(start: WorkerStart, context: Omit<WorkerContext, 'host' | 'settings'>) {
     this.#start = start;
-    // A client that comes without a byte was held back by the kernel for that long.
-    const { hello } = start.settings;
-    const deferredMs = defersAccept({ helloTimeoutMs: hello.timeoutMs }) ? DEFER_ACCEPT_S * 1000 : 0;
-    this.#deferredHello = { ...hello, timeoutMs: hello.timeoutMs - deferredMs };
+    this.#deferredHello = deferredHello(start.settings);
     this.#context = { ...context, settings: start.settings, host: this };
     const live = openLive(start.plain, start.shared, start.index);
     live.addresses.update(start.addresses);
@@ -75,25 +72,19 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#records = new RecordOutbox(this.#counters, bytes =>
       this.#tell({ kind: 'records', bytes }, [bytes.buffer]),
     );
-    const { pending } = start.plain;
-    const counts = new PendingCounts(live.limits, pending.perClient);
-    this.#pending = new PendingHellos(counts, Math.max(1, Math.floor(pending.all / start.workers)));
-    this.#gates = createProxyGates(start.plain.listeners);
+    this.#pending = new PendingHellos(...this.#pendingBounds(start.plain));
+    this.#listeners = new ServedListeners(this.#context, {
+      accept: (fd, peer, listener) => this.#accept(fd, peer, listener),
+      refused: (peer, errno, listener) => this.#refused(peer, errno, listener),
+    });
   }
 
   run(): void {
     const { reactor, sockets } = this.#context;
     sockets.keepReserve(SPARE_DESCRIPTORS);
     reactor.watch(this.#start.wakeFd, EPOLLIN, this, 0);
-    this.#acceptors = this.#start.listeners.map(
-      ({ fd, text }, listener) =>
-        new Acceptor(this.#context, {
-          fd,
-          text,
-          accept: (socket, peer) => this.#accept(socket, peer, listener),
-          refused: (peer, errno) => this.#refused(peer, listener, errno),
-        }),
-    );
+    const { listeners, plain } = this.#start;
+    this.#listeners.serve(listeners, createProxyGates(plain.listeners));
     this.#tell({ kind: 'ready' });
     reactor.run(() => this.#records.beforeSleep());
     this.#records.flush();
@@ -109,7 +100,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     return this.#counters.wantsFingerprints;
   }
 
-  decide(hello: ClientHello, client: Client): Verdict | NameQuestion {
+  decide(hello: ClientHello, client: Client): Decision {
     return decide(hello, client, this.#decider);
   }
 
@@ -134,7 +125,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#decider.live.ledger.answered(backend);
   }
 
-  ask(ask: NameQuestion, take: TakeVerdict): number {
+  ask(ask: Question, take: TakeVerdict): number {
     const question = this.#nextQuestion++;
     this.#questions.set(question, take);
     this.#tell({ kind: 'question', question, ask });
@@ -142,7 +133,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   }
 
   forget(question: number): void {
-    this.#questions.delete(question);
+    if (this.#questions.delete(question)) this.#tell({ kind: 'forget', question });
   }
 
   helloPends(connection: LinuxConnection): boolean {
@@ -196,9 +187,11 @@ class LinuxWorker implements WorkerHost, EventOwner {
         take?.(message.verdict);
         return;
       }
+      case 'reload':
+        this.#reload(message.config);
+        return;
       case 'stop-listening':
-        for (const acceptor of this.#acceptors) acceptor.close();
-        this.#acceptors = [];
+        this.#listeners.close(message.isHandedOver);
         this.#tell({ kind: 'stopped' });
         return;
       case 'terminate':
@@ -210,9 +203,18 @@ class LinuxWorker implements WorkerHost, EventOwner {
       case 'end-backend':
         for (const connection of this.#connections.list()) connection.endBackend(message.backend);
         return;
+      case 'end-routes':
+        for (const connection of this.#connections.list()) {
+          if (connection.route !== null && message.routes.has(connection.route))
+            connection.terminate('drained');
+        }
+        return;
       case 'list-open':
         this.#records.flush();
         this.#tell({ kind: 'open', ids: this.#connections.list().map(({ accepted }) => accepted.id) });
+        return;
+      case 'list-oldest':
+        this.#tell({ kind: 'oldest', connections: describeOldest(this.#connections.list(), message.most) });
         return;
       case 'probe':
         this.#tell({ kind: 'lag', ms: probeClockMs() - message.sentAtMs });
@@ -226,12 +228,30 @@ class LinuxWorker implements WorkerHost, EventOwner {
     }
   }
 
-  #accept(fd: number, peer: PeerAddress, listener: number): void {
+  /** Connections that are open go on with what was decided for them. */
+  #reload({ plain, settings, listeners }: WorkerConfig): void {
+    const { live } = this.#decider;
+    live.ledger.update(trackedBackends(plain));
+    this.#decider = { snapshot: createSnapshot(plain), live };
+    this.#context.settings = settings;
+    this.#deferredHello = deferredHello(settings);
+    this.#pending.update(...this.#pendingBounds(plain));
+    this.#listeners.serve(listeners, createProxyGates(plain.listeners));
+    this.#tell({ kind: 'reloaded' });
+  }
+
+  /** A worker's share of them. */
+  #pendingBounds({ pending }: PlainConfig): [PendingCounts, number] {
+    const most = Math.max(1, Math.floor(pending.all / this.#start.workers));
+    return [new PendingCounts(this.#decider.live.limits, pending.perClient), most];
+  }
+
+  #accept(fd: number, peer: PeerAddress, listener: ServedListener): void {
     const connection = this.#admit(fd, peer, listener);
-    const gate = this.#gates[listener] ?? null;
+    const { gate } = listener;
     try {
       if (gate === null) connection.start(this.#deferredHello, null);
-      else connection.start(this.#start.settings.hello, gate.trusts(peer, peer.family === 0) ? gate : null);
+      else connection.start(this.#context.settings.hello, gate.trusts(peer, peer.family === 0) ? gate : null);
     } catch (error) {
       connection.onFault(error);
     }
@@ -241,13 +261,13 @@ class LinuxWorker implements WorkerHost, EventOwner {
     connection.dismiss(this.refuse({ kind: 'limit', detail }));
   }
 
-  #refused(peer: PeerAddress, listener: number, errno: number): void {
+  #refused(peer: PeerAddress, errno: number, listener: ServedListener): void {
     const connection = this.#admit(-1, peer, listener);
     connection.detail = errnoName(errno);
     this.ended(connection, 'limit');
   }
 
-  #admit(fd: number, peer: PeerAddress, listener: number): LinuxConnection {
+  #admit(fd: number, peer: PeerAddress, listener: ServedListener): LinuxConnection {
     const { index, workers } = this.#start;
     const id = this.#counters.countAccepted() * workers + index + 1;
     const accepted = { fd, id, listener, peer, ticket: null };
@@ -276,6 +296,12 @@ class LinuxWorker implements WorkerHost, EventOwner {
   #tell(message: FromWorker, transfer: ArrayBuffer[] = []): void {
     this.#start.port.postMessage(message, transfer);
   }
+}
+
+/** A client that comes without a byte was held back by the kernel for that long. */
+function deferredHello({ hello }: WorkerSettings): HelloDeadline {
+  const deferredMs = defersAccept({ helloTimeoutMs: hello.timeoutMs }) ? DEFER_ACCEPT_S * 1000 : 0;
+  return { ...hello, timeoutMs: hello.timeoutMs - deferredMs };
 }
 
 function startWorker(start: WorkerStart): void {

@@ -1,5 +1,11 @@
 /** What is taken down of one connection while it lasts, and becomes its record when it has ended. */
-import type { ClientAddress, ConnectionEnded, ConnectionOpened, EchOffer } from '../../events.ts';
+import type {
+  ClientAddress,
+  ConnectionEnded,
+  ConnectionOpened,
+  EchOffer,
+  OpenConnection,
+} from '../../events.ts';
 import { LOGGED_BYTES_MAX } from '../../limits.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { escapeBytes, escapeProtocols } from '../../wire/host-name.ts';
@@ -50,6 +56,18 @@ export class ConnectionLog {
 
   noteRawName(bytes: Uint8Array): void {
     this.#rawName = escapeBytes(bytes, LOGGED_BYTES_MAX);
+  }
+
+  describe(moved: Pick<OpenConnection, 'bytesFromClient' | 'bytesFromBackend'>): OpenConnection {
+    return {
+      id: this.opened.id,
+      client: this.client,
+      serverName: this.serverName,
+      route: this.route,
+      ageMs: performance.now() - this.acceptedAt,
+      bytesFromClient: Math.max(0, moved.bytesFromClient),
+      bytesFromBackend: moved.bytesFromBackend,
+    };
   }
 
   record(outcome: ConnectionOutcome): ConnectionEnded {

@@ -3,12 +3,13 @@
  * over, and reports exactly one end.
  */
 import type { Socket } from 'node:net';
-import type { ClientAddress, ConnectionOpened, EndReason } from '../../events.ts';
+import type { ClientAddress, ConnectionOpened, EndReason, OpenConnection } from '../../events.ts';
 import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, PENDING_BYTES_MAX } from '../../limits.ts';
 import type {
   BackendOutcome,
   Candidate,
   Client,
+  ListenerRef,
   Refusal,
   RejectVerdict,
   RelaySpans,
@@ -19,7 +20,6 @@ import { HelloReader } from '../../wire/hello-reader.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
 import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
-import type { ConnectionEnd } from '../../wire/proxy-types.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
 import { formatEndpoint, relayOutcome } from '../happy-eyeballs.ts';
@@ -33,7 +33,7 @@ import { ConnectionLog } from './connection-log.ts';
 import { Dial } from './dial.ts';
 import type { DialedSocket } from './dial.ts';
 import { Relay } from './relay.ts';
-import { endWasReset, errorCode, resetSocket, unmapAddress } from './sockets.ts';
+import { endWasReset, errorCode, localEnd, resetSocket } from './sockets.ts';
 
 export interface ConnectionContext {
   readonly host: EngineHost;
@@ -74,13 +74,17 @@ export class PortableConnection {
   constructor(
     context: ConnectionContext,
     socket: Socket,
-    { opened, listener }: { opened: ConnectionOpened; listener: number },
+    { opened, listener }: { opened: ConnectionOpened; listener: ListenerRef },
   ) {
     this.#context = context;
     this.#socket = socket;
     this.#log = new ConnectionLog(opened);
     this.#client = clientOf(opened.client, listener);
     this.#stage = context.gate === null ? 'hello' : 'proxy';
+  }
+
+  describe(): OpenConnection {
+    return this.#log.describe(this.#relay ?? { bytesFromClient: 0, bytesFromBackend: 0 });
   }
 
   start(): void {
@@ -120,6 +124,11 @@ export class PortableConnection {
   #leavePending(): void {
     if (this.#pending !== null) this.#context.pending.leave(this.#pending);
     this.#pending = null;
+  }
+
+  /** The name of its route; null before it is decided. */
+  get route(): string | null {
+    return this.#log.route;
   }
 
   /** Gives up on a client that has gone already. */
@@ -255,7 +264,8 @@ export class PortableConnection {
       },
     );
     this.#dialing = dialing;
-    dialing.start(timeoutMs - (this.#log.verdictAt - this.#log.helloAt));
+    const spentMs = this.#log.verdictAt - this.#log.helloAt - (verdict.waitedMs ?? 0);
+    dialing.start(timeoutMs - spentMs);
   }
 
   #startRelay({ socket, candidate, header, sent, answer }: DialedSocket, spans: RelaySpans): void {
@@ -363,6 +373,7 @@ export class PortableConnection {
     if (this.#stage === 'closed') return;
     this.#stage = 'closed';
     this.#leavePending();
+    this.#client.gone?.();
     this.#client.ticket?.release();
     clearTimeout(this.#timer);
     this.#dialing?.cancel();
@@ -382,14 +393,7 @@ export class PortableConnection {
   }
 }
 
-/** The end of a connection that is ours; a listener on a Unix-domain socket is known by its text. */
-function localEnd({ localAddress, localPort }: Socket, listener: string): ConnectionEnd {
-  if (localAddress === undefined) return { kind: 'unix', path: listener.replace(/^unix:/, '') };
-  const address = unmapAddress(localAddress);
-  return { kind: 'tcp', address, port: localPort ?? 0, family: address.includes(':') ? 6 : 4 };
-}
-
 /** A client that nothing has been decided on yet. */
-function clientOf({ address, port }: ClientAddress, listener: number): Client {
+function clientOf({ address, port }: ClientAddress, listener: ListenerRef): Client {
   return { peer: parsePeerAddress(address, port), listener, ticket: null };
 }

@@ -4,16 +4,25 @@
  * Where it differs: Node does not watch a socket that is paused or that has sent its end of file. A peer that dies
  * in such a state is found when something is written to it or when its keepalive probes fail, not at once.
  */
-import type { Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { END_REASONS } from '../../events.ts';
-import type { BoundAddress, ConnectionCounts, EndReason } from '../../events.ts';
-import type { CreateEngine, Engine, EngineHost, EngineSettings, ListenTarget } from '../engine.ts';
+import type { BoundAddress, ConnectionCounts, EndReason, OpenConnection } from '../../events.ts';
+import type {
+  ChangingSettings,
+  CreateEngine,
+  Engine,
+  EngineHost,
+  EngineSettings,
+  ListenTarget,
+  ListeningSocket,
+  PreparedReload,
+} from '../engine.ts';
 import { PendingHellos } from '../pending-hellos.ts';
 import { createProxyGates } from '../proxy-in.ts';
-import type { ProxyGate } from '../proxy-in.ts';
 import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { PortableConnection } from './connection.ts';
-import { openListener } from './listener.ts';
+import { PortableListeners } from './listeners.ts';
+import type { PortableListener } from './listeners.ts';
 import { unmapAddress } from './sockets.ts';
 
 export const createPortableEngine: CreateEngine = (host, settings) => new PortableEngine(host, settings);
@@ -21,12 +30,11 @@ export const createPortableEngine: CreateEngine = (host, settings) => new Portab
 class PortableEngine implements Engine {
   readonly name = 'portable';
   readonly #host: EngineHost;
-  readonly #settings: EngineSettings;
+  #settings: EngineSettings;
   readonly #connections = new Set<PortableConnection>();
-  #servers: Server[] = [];
+  readonly #listeners: PortableListeners;
   #waiters: (() => void)[] = [];
   readonly #pending: PendingHellos;
-  readonly #gates: readonly (ProxyGate | null)[];
   readonly #ended = Object.fromEntries(END_REASONS.map(reason => [reason, 0])) as Record<EndReason, number>;
   #nextId = 1;
 
@@ -34,7 +42,11 @@ class PortableEngine implements Engine {
     this.#host = host;
     this.#settings = settings;
     this.#pending = new PendingHellos(host.pending, settings.pending.all);
-    this.#gates = createProxyGates(settings.plain.listeners);
+    this.#listeners = new PortableListeners({
+      ...settings,
+      accept: (socket, listener) => this.#accept(socket, listener),
+      notice: notice => host.notice(notice),
+    });
   }
 
   get connectionCount(): number {
@@ -50,36 +62,46 @@ class PortableEngine implements Engine {
     return Promise.resolve([]);
   }
 
-  async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
-    const bound: BoundAddress[] = [];
-    try {
-      for (const [index, target] of targets.entries()) {
-        const listener = await openListener(target, {
-          tcp: this.#settings.tcp,
-          accept: (socket, address) => this.#accept(socket, address, index),
-        });
-        this.#servers.push(listener.server);
-        listener.server.on('error', error =>
-          this.#host.notice({
-            level: 'warn',
-            message: `accept on ${listener.address.text}: ${error.message}`,
-          }),
-        );
-        bound.push(listener.address);
-      }
-    } catch (error) {
-      await this.stopListening();
-      throw error;
+  /** Connections stand in the order they were accepted in. */
+  oldest(most: number): Promise<readonly OpenConnection[]> {
+    const described: OpenConnection[] = [];
+    for (const connection of this.#connections) {
+      if (described.length === most) break;
+      described.push(connection.describe());
     }
-    return bound;
+    return Promise.resolve(described);
   }
 
-  async stopListening(): Promise<void> {
-    const servers = this.#servers;
-    this.#servers = [];
-    // Server.close() answers only when its connections have ended too; the listening socket itself closes at once.
-    for (const server of servers) server.close();
-    await new Promise(resolve => setImmediate(resolve));
+  async listen(targets: readonly ListenTarget[]): Promise<readonly BoundAddress[]> {
+    const prepared = await this.prepare(targets, this.#settings);
+    await prepared.apply();
+    return prepared.addresses;
+  }
+
+  async prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<PreparedReload> {
+    const opened = await this.#listeners.prepare(targets, settings.tcp);
+    return {
+      addresses: opened.addresses,
+      apply: () => {
+        this.#settings = { ...this.#settings, ...settings };
+        this.#pending.update(this.#host.pending, settings.pending.all);
+        opened.apply(createProxyGates(settings.plain.listeners));
+        return Promise.resolve();
+      },
+      abandon: () => opened.abandon(),
+    };
+  }
+
+  listening(): readonly ListeningSocket[] {
+    return this.#listeners.sockets();
+  }
+
+  keepSocketFiles(): void {
+    this.#listeners.handOver();
+  }
+
+  stopListening(): Promise<void> {
+    return this.#listeners.close();
   }
 
   async terminate(endReason: 'drained' | 'killed'): Promise<void> {
@@ -104,11 +126,17 @@ class PortableEngine implements Engine {
     for (const connection of this.#connections) connection.endBackend(backend);
   }
 
-  #accept(socket: Socket, listener: BoundAddress, index: number): void {
-    const client = clientAddress(socket, listener);
-    const opened = { id: this.#nextId++, client, listener: listener.text };
-    const gate = this.#gates[index] ?? null;
-    const isTrusted = gate?.trusts(parsePeerAddress(client.address, client.port), listener.kind === 'unix');
+  endRoutes(routes: ReadonlySet<string>): void {
+    for (const connection of this.#connections) {
+      if (connection.route !== null && routes.has(connection.route)) connection.terminate('drained');
+    }
+  }
+
+  #accept(socket: Socket, listener: PortableListener): void {
+    const { address, gate } = listener;
+    const client = clientAddress(socket, address);
+    const opened = { id: this.#nextId++, client, listener: address.text };
+    const isTrusted = gate?.trusts(parsePeerAddress(client.address, client.port), address.kind === 'unix');
     this.#host.opened(opened);
     const connection = new PortableConnection(
       {
@@ -119,7 +147,7 @@ class PortableEngine implements Engine {
         closed: (closed, endReason) => this.#forget(closed, endReason),
       },
       socket,
-      { opened, listener: index },
+      { opened, listener },
     );
     this.#connections.add(connection);
     connection.start();

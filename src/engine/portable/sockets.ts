@@ -1,6 +1,7 @@
 /** What both sides of a relay need from node:net, with its gaps filled. */
 import type { Socket } from 'node:net';
 import { RESET_FLUSH_TIMEOUT_MS } from '../../limits.ts';
+import type { ConnectionEnd } from '../../wire/proxy-types.ts';
 
 const NOTHING = new Uint8Array(0);
 
@@ -50,4 +51,11 @@ export function resetAfterFlush(socket: Socket): void {
   socket.once('close', () => clearTimeout(timer));
   if (socket.writableEnded) socket.once('finish', flushed);
   else socket.write(NOTHING, flushed);
+}
+
+/** The end of a connection that is ours; a listener on a Unix-domain socket is known by its text. */
+export function localEnd({ localAddress, localPort }: Socket, listener: string): ConnectionEnd {
+  if (localAddress === undefined) return { kind: 'unix', path: listener.replace(/^unix:/, '') };
+  const address = unmapAddress(localAddress);
+  return { kind: 'tcp', address, port: localPort ?? 0, family: address.includes(':') ? 6 : 4 };
 }

@@ -67,6 +67,29 @@ async function pingPong({ client, backend }: Relayed): Promise<void> {
 }
 
 describe('a worker that dies', needsKernel, () => {
+  test('wants no more answers to what it has asked', async t => {
+    let gone = 0;
+    const subject = await startEngine(
+      t,
+      { engine: 'linux', workers: 1, routes: [{ match: NAME, backend: 'never-answered.example.com:443' }] },
+      {
+        settle(_question, asker) {
+          asker.gone = () => gone++;
+          return new Promise(() => undefined);
+        },
+      },
+    );
+    const { engine } = subject;
+    assert.ok(engine instanceof LinuxEngine);
+    const [leaving, staying] = await Promise.all([connectRaw(t, subject.port), connectRaw(t, subject.port)]);
+    leaving.write(HELLO);
+    staying.write(HELLO);
+    leaving.resetAndDestroy();
+    await eventually('the client that left is told', () => gone === 1);
+    await engine.crashWorker(0);
+    await eventually('so is the other', () => gone === 2);
+  });
+
   test('ends its connections as internal-error, with resets, and no other', async t => {
     const { subject, engine, server } = await setUp(t);
     const relayed = await relayOnBoth(t, subject, server);

@@ -1,0 +1,130 @@
+/** The listening sockets that are open, each under a number, and how a reload replaces them. */
+import type { BoundAddress } from '../../events.ts';
+import type { ChangingSettings, ListenTarget, ListeningSocket } from '../engine.ts';
+import type { InheritedSockets } from '../inherited-sockets.ts';
+import { takeOpen } from '../listener-keys.ts';
+import {
+  adjustListenSockets,
+  closeListenSockets,
+  defersAccept,
+  openListenSockets,
+  socketsOf,
+} from './listen-sockets.ts';
+import type { ListenSettings, ListenSockets } from './listen-sockets.ts';
+import type { WorkerListener } from './messages.ts';
+import type { Sockets } from './sockets.ts';
+
+interface OpenSockets extends ListenSockets {
+  readonly number: number;
+}
+
+export interface OpenedSockets {
+  readonly addresses: readonly BoundAddress[];
+  /** Returns how to close what is not wanted any more, once no worker accepts on it. */
+  apply(): () => void;
+  abandon(): void;
+}
+
+export interface ListenerSetOptions {
+  readonly workers: number;
+  readonly inherited?: InheritedSockets;
+}
+
+export class ListenerSet {
+  readonly #sockets: Sockets;
+  readonly #options: ListenerSetOptions;
+  #isHandedOver = false;
+  #open: readonly OpenSockets[] = [];
+  /** The texts of all that ever were, by number: records may tell of connections that have outlived their listener. */
+  readonly #texts: string[] = [];
+
+  constructor(sockets: Sockets, options: ListenerSetOptions) {
+    this.#sockets = sockets;
+    this.#options = options;
+  }
+
+  get texts(): readonly string[] {
+    return this.#texts;
+  }
+
+  /** What a worker accepts on. */
+  of(worker: number): WorkerListener[] {
+    const { workers } = this.#options;
+    return this.#open.map(({ fds, number, address, isOurs }) => ({
+      fds: socketsOf(fds, { worker, workers }),
+      number,
+      text: address.text,
+      owned: isOurs,
+    }));
+  }
+
+  /** For another process to take over. */
+  sockets(): ListeningSocket[] {
+    return this.#open.flatMap(({ target, address, fds }) => fds.map(fd => ({ target, address, fd })));
+  }
+
+  /** Another process has them: their files stay, and so do their queues. */
+  handOver(): void {
+    this.#isHandedOver = true;
+  }
+
+  get isHandedOver(): boolean {
+    return this.#isHandedOver;
+  }
+
+  /** Opens what is missing; rejects with nothing changed if something cannot be opened. */
+  async prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<OpenedSockets> {
+    const gone = new Set(this.#open);
+    const fresh: OpenSockets[] = [];
+    const kept: { readonly sockets: OpenSockets; readonly settings: ListenSettings }[] = [];
+    const next: OpenSockets[] = [];
+    const abandon = (): void => fresh.forEach(sockets => closeListenSockets(this.#sockets, sockets));
+    for (const [index, target] of targets.entries()) {
+      const listen = this.#settingsOf(index, settings);
+      try {
+        const open = takeOpen(gone, target);
+        const sockets = open ?? (await this.#openNew(target, listen));
+        if (open === null) fresh.push(sockets);
+        else kept.push({ sockets, settings: listen });
+        next.push(sockets);
+      } catch (error) {
+        abandon();
+        throw error;
+      }
+    }
+    return {
+      addresses: next.map(({ address }) => address),
+      abandon,
+      apply: () => {
+        this.#open = next;
+        for (const one of kept) adjustListenSockets(this.#sockets, one.sockets, one.settings);
+        return () => gone.forEach(sockets => closeListenSockets(this.#sockets, sockets));
+      },
+    };
+  }
+
+  close(): void {
+    for (const sockets of this.#open) {
+      closeListenSockets(this.#sockets, this.#isHandedOver ? { ...sockets, path: null } : sockets);
+    }
+    this.#open = [];
+  }
+
+  async #openNew(target: ListenTarget, settings: ListenSettings): Promise<OpenSockets> {
+    const opened = await openListenSockets(this.#sockets, target, settings);
+    return { ...opened, number: this.#numberOf(opened.address.text) };
+  }
+
+  /** An address that comes back has its number again: there is one for each address that was ever listened on. */
+  #numberOf(text: string): number {
+    const known = this.#texts.indexOf(text);
+    return known === -1 ? this.#texts.push(text) - 1 : known;
+  }
+
+  #settingsOf(index: number, settings: ChangingSettings): ListenSettings {
+    // A PROXY header has a deadline of its own, which the kernel knows nothing of.
+    const expectsHeader = (settings.plain.listeners[index]?.proxyIn ?? null) !== null;
+    const defers = !expectsHeader && defersAccept(settings);
+    return { ...this.#options, defers, tcp: settings.tcp };
+  }
+}

@@ -1,0 +1,173 @@
+/** The listeners of the portable engine: which are open, and how a reload replaces them. */
+import type { Socket } from 'node:net';
+import type { BoundAddress, Notice } from '../../events.ts';
+import { QUEUE_DRAIN_MS } from '../../limits.ts';
+import type { ListenerRef } from '../../verdict.ts';
+import type { ListenTarget, ListeningSocket, TcpSettings } from '../engine.ts';
+import type { InheritedSockets } from '../inherited-sockets.ts';
+import { takeOpen } from '../listener-keys.ts';
+import type { ProxyGate } from '../proxy-in.ts';
+import { closeListener, listeningSockets, openListener } from './listener.ts';
+import type { Listener } from './listener.ts';
+
+export interface PortableListener extends ListenerRef {
+  readonly address: BoundAddress;
+  /** Reads the PROXY headers of trusted peers; null where all are refused. */
+  readonly gate: ProxyGate | null;
+}
+
+export interface ListenersHost {
+  readonly inherited?: InheritedSockets;
+  readonly accept: (socket: Socket, listener: PortableListener) => void;
+  readonly notice: (notice: Notice) => void;
+}
+
+export interface OpenedListeners {
+  readonly addresses: readonly BoundAddress[];
+  /** `gates` by the index of the listener. */
+  apply(gates: readonly (ProxyGate | null)[]): void;
+  abandon(): void;
+}
+
+export class PortableListeners {
+  readonly #host: ListenersHost;
+  #open: readonly OpenListener[] = [];
+  readonly #closing = new Set<Promise<void>>();
+  #isHandedOver = false;
+
+  constructor(host: ListenersHost) {
+    this.#host = host;
+  }
+
+  /** Opens what is missing for these targets; rejects with nothing changed if one cannot be opened. */
+  async prepare(targets: readonly ListenTarget[], tcp: TcpSettings): Promise<OpenedListeners> {
+    const gone = new Set(this.#open);
+    const fresh: OpenListener[] = [];
+    const next: OpenListener[] = [];
+    const abandon = (): void => fresh.forEach(listener => void listener.close(false));
+    for (const target of targets) {
+      const kept = takeOpen(gone, target);
+      try {
+        const listener = kept ?? (await OpenListener.open(target, tcp, this.#host));
+        if (kept === null) fresh.push(listener);
+        next.push(listener);
+      } catch (error) {
+        abandon();
+        throw error;
+      }
+    }
+    return {
+      addresses: next.map(({ address }) => address),
+      abandon,
+      apply: gates => {
+        this.#open = next;
+        for (const listener of gone) this.#retire(listener);
+        for (const [index, listener] of next.entries()) listener.use(index, gates[index] ?? null, tcp);
+      },
+    };
+  }
+
+  /** For another process to take over. */
+  sockets(): readonly ListeningSocket[] {
+    return this.#open.flatMap(({ listener }) => listeningSockets(listener));
+  }
+
+  /** Another process has them: their files stay, and so do their queues. */
+  handOver(): void {
+    this.#isHandedOver = true;
+  }
+
+  async close(): Promise<void> {
+    for (const listener of this.#open) this.#retire(listener);
+    this.#open = [];
+    await Promise.all(this.#closing);
+  }
+
+  #retire(listener: OpenListener): void {
+    const closed = listener.close(this.#isHandedOver).finally(() => this.#closing.delete(closed));
+    this.#closing.add(closed);
+  }
+}
+
+class OpenListener implements PortableListener {
+  readonly target: ListenTarget;
+  index = -1;
+  gate: ProxyGate | null = null;
+  readonly #host: ListenersHost;
+  readonly #openedWith: TcpSettings;
+  #tcp: TcpSettings;
+  #listener: Listener | null = null;
+  #accepted = 0;
+  /** Clients that came before it is known how to treat them; null from then on. */
+  #early: Socket[] | null = [];
+
+  private constructor(target: ListenTarget, tcp: TcpSettings, host: ListenersHost) {
+    this.target = target;
+    this.#host = host;
+    this.#openedWith = tcp;
+    this.#tcp = tcp;
+  }
+
+  static async open(target: ListenTarget, tcp: TcpSettings, host: ListenersHost): Promise<OpenListener> {
+    const listener = new OpenListener(target, tcp, host);
+    const accept = (socket: Socket): void => listener.#accept(socket);
+    listener.#listener = await openListener(target, { ...host, tcp, accept });
+    const message = (error: Error): string => `accept on ${listener.text}: ${error.message}`;
+    for (const server of listener.listener.servers) {
+      server.on('error', error => host.notice({ level: 'warn', message: message(error) }));
+    }
+    return listener;
+  }
+
+  get listener(): Listener {
+    return this.#listener!;
+  }
+
+  get address(): BoundAddress {
+    return this.listener.address;
+  }
+
+  get text(): string {
+    return this.address.text;
+  }
+
+  /** Takes clients from now on, as the listener of this index. */
+  use(index: number, gate: ProxyGate | null, tcp: TcpSettings): void {
+    this.index = index;
+    this.gate = gate;
+    this.#tcp = tcp;
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const socket of early) this.#host.accept(socket, this);
+  }
+
+  /** Takes those who have connected already, and closes. What another process has taken over is left to it. */
+  async close(isHandedOver: boolean): Promise<void> {
+    if (this.listener.isOurs && !isHandedOver) await this.#drain();
+    for (const socket of this.#early ?? []) socket.destroy();
+    this.#early = null;
+    this.index = -1;
+    closeListener(this.listener, isHandedOver);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+
+  async #drain(): Promise<void> {
+    // The loop accepts one client in a turn, and may be in the middle of one now.
+    const until = performance.now() + QUEUE_DRAIN_MS;
+    for (let quiet = 0; quiet < 2 && performance.now() < until;) {
+      const before = this.#accepted;
+      await new Promise(resolve => setImmediate(resolve));
+      quiet = this.#accepted === before ? quiet + 1 : 0;
+    }
+  }
+
+  #accept(socket: Socket): void {
+    this.#accepted++;
+    // What the listening socket hands down was set when it was opened.
+    if (this.#tcp.keepaliveIdleMs !== this.#openedWith.keepaliveIdleMs) {
+      socket.setKeepAlive(this.#tcp.keepaliveIdleMs > 0, this.#tcp.keepaliveIdleMs);
+    }
+    if (this.#early === null) this.#host.accept(socket, this);
+    else this.#early.push(socket);
+  }
+}

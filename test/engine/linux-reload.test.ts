@@ -1,0 +1,3 @@
+import { describeReloads } from './conformance.ts';
+
+describeReloads('linux');

@@ -1,0 +1,3 @@
+import { describeFunctionsOf } from './conformance.ts';
+
+describeFunctionsOf('portable');
