@@ -315,6 +315,8 @@ export const DRAIN_REPORT_MS = 10_000;
 export const DRAIN_LAST_WORD_MS = 500;
 /** Connections named in such a report, the oldest first. */
 export const DRAIN_REPORT_CONNECTIONS = 3;
+/** Milliseconds until a message is tried again that the service manager had no room for. */
+export const NOTIFY_RETRY_MS = 10;
 /** Milliseconds that the service manager may take to take a message. */
 export const NOTIFY_TIMEOUT_MS = 1_000;
 /** Bytes read of the kernel's list of sockets, whose listening ones come first. */

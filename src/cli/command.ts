@@ -16,10 +16,10 @@ import { initConfig } from './init.ts';
 import { complain, print } from './output.ts';
 import { runProxy } from './run.ts';
 import type { RunFlags, RunHooks } from './run.ts';
-import { upgradeRunning } from './upgrade.ts';
+import { addServiceCommands } from './service-commands.ts';
 import { VERSION } from './version.ts';
 
-const COMMANDS = ['run', 'check', 'explain', 'upgrade', 'init', 'schema', 'help'];
+const COMMANDS = ['run', 'check', 'explain', 'upgrade', 'systemd', 'init', 'schema', 'help'];
 
 const EXAMPLES = `Examples:
   sniway -l 443 -r 'www.example.com=10.0.0.5:443' -r '*.example.org=10.0.0.6:8443'
@@ -74,7 +74,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, visibleArguments: () => [] })
-    .usage('[run|check|explain NAME|upgrade|init|schema] [options]')
+    .usage('[run|check|explain NAME|upgrade|systemd|init|schema] [options]')
     .helpCommand('help [command]', 'show this help')
     // Catches a misspelt command; the list of commands says the rest.
     .argument('[command]');
@@ -113,14 +113,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .action(async (name: string, options: { alpn?: string[] }) =>
       print(await explainName(name, options.alpn ?? [], program.opts<ConfigFlags>())),
     );
-  program
-    .command('upgrade')
-    .description('replace a running proxy by a new process, without refusing or dropping a connection')
-    .option('--pid <number>', 'the process to replace, if not the one of --pid-file')
-    .action(async ({ pid }: { pid?: string }) => {
-      const { pidFile } = program.opts<RunFlags>();
-      await print(await upgradeRunning({ ...(pid && { pid }), ...(pidFile && { pidFile }) }));
-    });
+  addServiceCommands(program);
   program
     .command('init [file]')
     .description('write a sample configuration with every key (default: sniway.yaml)')

@@ -16,8 +16,8 @@ export interface Inheritance {
   readonly predecessor: Predecessor | null;
 }
 
-/** 0 to 2 are the standard streams. */
-const FIRST_FD = 3;
+/** Of the descriptors that are handed over: 0 to 2 are the standard streams. */
+export const FIRST_FD = 3;
 /** Names the descriptor on which the old process waits to hear of the new one. */
 export const HANDOVER_VARIABLE = 'SNIWAY_HANDOVER_FD';
 /** What is said there, each on a line of its own. */

@@ -22,6 +22,8 @@ export interface CommandConfig {
 export interface LoadOptions {
   /** A listener to assume where none is given, for commands that open none. */
   readonly listenDefault?: string;
+  /** Hears of each file and folder that is looked at. */
+  readonly reads?: (path: string) => void;
 }
 
 /** What somebody sees who starts the command for the first time, without anything that could be relayed. */
@@ -41,7 +43,7 @@ export async function loadCommandConfig(
   if (flags.config === undefined && flags.route === undefined && flags.suffix === undefined) {
     throw new CommandError(NOTHING_TO_RELAY, EXIT.usage);
   }
-  const file = flags.config === undefined ? null : await loadFile(flags.config);
+  const file = flags.config === undefined ? null : await loadFile(flags.config, options);
   if (file !== null && file.value === undefined) {
     throw new CommandError(renderProblems(file.problems, file.source), EXIT.usage);
   }
@@ -57,9 +59,9 @@ export async function loadCommandConfig(
   return { config, warnings: rendered, render: further => renderAll(further, merged, file) };
 }
 
-async function loadFile(path: string): Promise<LoadedConfig> {
+async function loadFile(path: string, { reads = () => undefined }: LoadOptions): Promise<LoadedConfig> {
   try {
-    return await loadConfigFile(path);
+    return await loadConfigFile(path, { reads });
   } catch (error) {
     if (error instanceof ConfigError) throw new CommandError(renderProblems(error.problems), EXIT.usage);
     throw error;

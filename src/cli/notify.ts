@@ -3,9 +3,10 @@
  * datagrams, which Node cannot send: the kernel is called where the linux engine could, and `systemd-notify` elsewhere.
  */
 import { execFile } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { loadKernel } from '../engine/linux/syscalls/load-kernel.ts';
 import { createDatagramSender } from '../engine/linux/syscalls/send-datagram.ts';
-import { NOTIFY_TIMEOUT_MS } from '../limits.ts';
+import { NOTIFY_RETRY_MS, NOTIFY_TIMEOUT_MS } from '../limits.ts';
 
 /** What is told: `READY=1` and its like. */
 export type ServiceState = Readonly<Record<string, string>>;
@@ -64,7 +65,15 @@ function createSend(path: string): Send {
   if (!loaded.ok) return sendByProgram;
   const sendDatagram = createDatagramSender(loaded);
   const address = path.startsWith('@') ? `\0${path.slice(1)}` : path;
-  return message => Promise.resolve(sendDatagram(address, message));
+  return async message => {
+    const until = performance.now() + NOTIFY_TIMEOUT_MS;
+    for (;;) {
+      const code = sendDatagram(address, message);
+      // It holds some ten messages (unix(7), max_dgram_qlen), and nothing of this may be lost.
+      if (code !== 'EAGAIN' || performance.now() > until) return code;
+      await delay(NOTIFY_RETRY_MS);
+    }
+  };
 }
 
 function sendByProgram(message: string): Promise<string | null> {

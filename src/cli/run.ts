@@ -140,6 +140,7 @@ interface RunningParts {
 function untilSignal({ proxy, config, operator, service }: RunningParts): Promise<number> {
   return new Promise((resolve, reject) => {
     let draining = false;
+    let endsNext = false;
     const drain = (why: string): void => {
       draining = true;
       const closing = proxy.close();
@@ -152,11 +153,18 @@ function untilSignal({ proxy, config, operator, service }: RunningParts): Promis
       }, reject);
     };
     const onSignal = (signal: NodeJS.Signals): void => {
+      if (draining && !endsNext) {
+        // A service manager tells all processes of a service, those that were upgraded too.
+        endsNext = true;
+        operator.say('info', `${signal}: draining already (once more ends the rest now)`);
+        return;
+      }
       if (draining) {
         operator.say('warn', `${signal} again: ending ${proxy.connectionCount} connections now`);
         proxy.kill().then(() => finish(EXIT.ok), reject);
         return;
       }
+      endsNext = true;
       void service.stopping();
       drain(signal);
     };

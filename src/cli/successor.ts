@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { HANDOVER_TEXT_BYTES_MAX, UPGRADE_TIMEOUT_MS } from '../limits.ts';
-import { FAILED_WORD, HANDOVER_VARIABLE, READY_LINE } from './inheritance.ts';
+import { FAILED_WORD, FIRST_FD, HANDOVER_VARIABLE, READY_LINE } from './inheritance.ts';
 
 export interface HandedSocket {
   readonly fd: number;
@@ -40,22 +40,31 @@ export interface SuccessorOptions {
 }
 
 /** Resolves when the new process is ready, or has ended; never rejects. */
-export function startSuccessor({ sockets, abort, ...options }: SuccessorOptions): Promise<SuccessorOutcome> {
+export async function startSuccessor(options: SuccessorOptions): Promise<SuccessorOutcome> {
+  const { abort, timeoutMs = UPGRADE_TIMEOUT_MS } = options;
+  try {
+    const birth = new Birth(...spawnSuccessor(options), timeoutMs);
+    abort.addEventListener('abort', () => birth.end('this process ends'), { once: true });
+    return await birth.outcome;
+  } catch (error) {
+    // Out of descriptors, for example.
+    return { ok: false, why: `no new process can be started: ${String(error)}` };
+  }
+}
+
+function spawnSuccessor({ sockets, ...options }: SuccessorOptions): [ChildProcess, Readable] {
   const { command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)] } = options;
-  const first = 3;
+  const channel = FIRST_FD + sockets.length;
   const child = spawn(SHELL, ['-c', SCRIPT, ...command], {
     stdio: ['inherit', 'inherit', 'inherit', ...sockets.map(({ fd }) => fd), 'pipe'],
     env: {
       ...process.env,
       LISTEN_FDS: String(sockets.length),
       LISTEN_FDNAMES: sockets.map(({ name }) => name).join(':'),
-      [HANDOVER_VARIABLE]: String(first + sockets.length),
+      [HANDOVER_VARIABLE]: String(channel),
     },
   });
-  const { timeoutMs = UPGRADE_TIMEOUT_MS } = options;
-  const birth = new Birth(child, child.stdio[first + sockets.length] as Readable, timeoutMs);
-  abort.addEventListener('abort', () => birth.end('this process ends'), { once: true });
-  return birth.outcome;
+  return [child, child.stdio[channel] as Readable];
 }
 
 class Birth {

@@ -42,7 +42,7 @@ async function load(files: Readonly<Record<string, string>>): Promise<Loaded> {
 }
 
 async function loadFrom(root: string): Promise<Loaded> {
-  const loaded = await loadConfigFile(join(root, 'sniway.yaml'), { HOST: '10.0.0.9' });
+  const loaded = await loadConfigFile(join(root, 'sniway.yaml'), { environment: { HOST: '10.0.0.9' } });
   const { value, problems, source, describe } = loaded;
   const inspected = inspectConfig(value, describe === undefined ? {} : { describe });
   const rendered = renderProblems([...problems, ...inspected.problems], source).replaceAll(`${root}/`, '');

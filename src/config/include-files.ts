@@ -17,16 +17,22 @@ import { asObject, asTexts, isObject } from './read-value.ts';
 const EXTENSIONS = ['.yaml', '.yml', '.json'];
 const KEYS = ['routes', 'suffixes'];
 
+export interface IncludeOptions {
+  readonly environment: Environment;
+  /** Hears of each file and folder that is looked at. */
+  readonly reads: (path: string) => void;
+}
+
 /**
  * The configuration with the routes and suffixes of the files that its `include` names, behind its own, and without
  * that key. Relative paths start at the folder of the including file. A folder stands for its files that end in .yaml,
  * .yml or .json and do not begin with a dot, in the order of their names (by code unit). Nothing can be included twice,
  * and an included file includes nothing itself.
  */
-export async function includeFiles(loaded: LoadedConfig, environment: Environment): Promise<LoadedConfig> {
+export async function includeFiles(loaded: LoadedConfig, options: IncludeOptions): Promise<LoadedConfig> {
   if (!isObject(loaded.value) || loaded.value['include'] === undefined) return loaded;
   const { include, ...value } = loaded.value;
-  const includer = new Includer(loaded.source.file, environment);
+  const includer = new Includer(loaded.source.file, options);
   const items = asTexts(include, ['include']);
   if (!isTexts(include)) {
     includer.problems.push(
@@ -47,13 +53,13 @@ class Includer {
   /** What is wrong with the value of `include` itself. */
   readonly problems: ConfigProblem[] = [];
   readonly #file: string;
-  readonly #environment: Environment;
+  readonly #options: IncludeOptions;
   readonly #seen: Set<string>;
   #bytesLeft = CONFIG_BYTES_MAX;
 
-  constructor(file: string, environment: Environment) {
+  constructor(file: string, options: IncludeOptions) {
     this.#file = file;
-    this.#environment = environment;
+    this.#options = options;
     this.#seen = new Set([resolve(file)]);
   }
 
@@ -70,6 +76,7 @@ class Includer {
 
   async #filesOf(text: string): Promise<string[]> {
     const path = resolve(dirname(this.#file), text);
+    this.#options.reads(path);
     // As the operator wrote it, so that messages name the file as the command line does.
     const shown = text.startsWith('/') ? text : join(dirname(this.#file), text);
     if (!(await stat(path)).isDirectory()) return [shown];
@@ -91,12 +98,13 @@ class Includer {
     this.#seen.add(resolve(file));
     if (this.files.length >= INCLUDED_FILES_MAX)
       throw new Error(`at most ${INCLUDED_FILES_MAX} files can be included`);
+    this.#options.reads(resolve(file));
     const { text, bytes } = await readText(file, this.#bytesLeft);
     this.#bytesLeft -= bytes;
     const parsed = parseSource(file, text, { mayBeEmpty: true });
     const isList = Array.isArray(parsed.value);
     const { value, problems } = expandVariables(parsed.value, {
-      environment: this.#environment,
+      environment: this.#options.environment,
       at: isList ? ['routes'] : [],
     });
     const shape = parsed.value === undefined ? [] : findShapeProblems(value);

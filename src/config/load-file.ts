@@ -13,20 +13,27 @@ import { describeFailure, readText } from './read-text.ts';
 
 export type { LoadedConfig } from './merge-included.ts';
 
+export interface LoadFileOptions {
+  readonly environment?: Environment;
+  readonly reads?: (path: string) => void;
+}
+
 /**
  * Loads a YAML or JSON file (told apart by nothing: JSON is YAML), a pipe included, puts in what its texts take from
  * the environment, and adds the files it includes. JavaScript and TypeScript files are run instead, and see the
- * environment themselves.
+ * environment themselves. `reads` hears of each file and folder that is looked at, also if that fails.
  * @throws ConfigError if it cannot be read, is larger than CONFIG_BYTES_MAX or is not UTF-8.
  */
 export async function loadConfigFile(
   path: string,
-  environment: Environment = process.env,
+  { environment = process.env, reads = () => undefined }: LoadFileOptions = {},
 ): Promise<LoadedConfig> {
-  if (isModuleFile(path)) return await includeFiles(await loadModule(path), environment);
+  const options = { environment, reads };
+  reads(path);
+  if (isModuleFile(path)) return await includeFiles(await loadModule(path), options);
   const parsed = parseSource(path, await readConfigText(path));
   const { value, problems } = expandVariables(parsed.value, { environment });
-  return await includeFiles({ ...parsed, value, problems: [...parsed.problems, ...problems] }, environment);
+  return await includeFiles({ ...parsed, value, problems: [...parsed.problems, ...problems] }, options);
 }
 
 async function readConfigText(path: string): Promise<string> {

@@ -70,7 +70,7 @@ test('loadConfigFile() leaves references in a program alone, and replaces them i
     'include.mjs',
     `export default { listen: 443, include: 'more.yaml', routes: [{ name: '\${X}', match: 'b.example', backend: 'b:1' }] }`,
   );
-  const { value } = await loadConfigFile(path, { NAME: 'c.example' });
+  const { value } = await loadConfigFile(path, { environment: { NAME: 'c.example' } });
   assert.deepEqual(value, {
     listen: 443,
     routes: [

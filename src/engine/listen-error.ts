@@ -8,12 +8,17 @@ import { formatEndpoint } from './happy-eyeballs.ts';
 /** `ERR_LISTEN` that names the address, the system's error and a remedy. */
 export function listenError(target: ListenTarget, code: string, cause?: unknown): SniwayError {
   const where = describeTarget(target);
+  const isName = target.kind === 'fd' && typeof target.fd === 'string';
+  if (isName && code === 'EBADF') {
+    const remedy = 'no socket of this name was handed over: see FileDescriptorName= of its unit';
+    return new SniwayError('ERR_LISTEN', `cannot listen on ${where}: ${code} (${remedy})`, { cause });
+  }
   const inTheWay = code === 'EADDRINUSE' && target.kind === 'unix' && !isSocketFile(target.path);
   const remedy = inTheWay ? 'a file that is no socket has this path: choose another path' : remedyFor(code);
   return new SniwayError('ERR_LISTEN', `cannot listen on ${where}: ${code} (${remedy})`, { cause });
 }
 
-/** The text form of a listen target: `127.0.0.1:8443`, `[::1]:8443`, `unix:/path`, `fd:3`. */
+/** The text form of a listen target: `127.0.0.1:8443`, `[::1]:8443`, `unix:/path`, `fd:3`, `fd:https`. */
 export function describeTarget(target: ListenTarget): string {
   if (target.kind === 'fd') return `fd:${target.fd}`;
   if (target.kind === 'unix') return `unix:${target.path}`;

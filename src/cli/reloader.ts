@@ -1,0 +1,128 @@
+/** Reads the configuration again while the proxy runs, on SIGHUP or when a file has changed, and says what came of it. */
+import { fingerprintFiles } from '../config/watched-files.ts';
+import { SniwayError, ConfigError, describeProblem } from '../errors.ts';
+import { RELOAD_NAMES_SHOWN_MAX, WATCH_POLL_MS } from '../limits.ts';
+import type { CommandProxy } from '../proxy.ts';
+import type { ReloadResult } from '../sni-proxy.ts';
+import type { CheckedConfig } from '../config/check-config.ts';
+import { escapeControls } from '../config/plain-text.ts';
+import type { ConfigFlags } from './config-flags.ts';
+import type { OperatorConsole } from './console.ts';
+import { CommandError } from './exit-codes.ts';
+import { loadCommandConfig } from './load-config.ts';
+import type { Service } from './service.ts';
+
+export interface ReloaderParts {
+  readonly proxy: CommandProxy;
+  readonly flags: ConfigFlags;
+  readonly operator: OperatorConsole;
+  readonly service: Service;
+}
+
+export class Reloader {
+  readonly #parts: ReloaderParts;
+  /** What was read, or looked for, the last time. */
+  #reads: ReadonlySet<string>;
+  #watch: NodeJS.Timeout | undefined;
+  #waiting = false;
+  #last: Promise<void> = Promise.resolve();
+
+  /** @param reads What was read when the proxy was started. */
+  constructor(parts: ReloaderParts, reads: ReadonlySet<string>) {
+    this.#parts = parts;
+    this.#reads = reads;
+  }
+
+  /** Resolves when the reload is over, however it ends. Whoever asks while one waits gets that one. */
+  reload(why: string): Promise<void> {
+    if (this.#waiting) return this.#last;
+    this.#waiting = true;
+    this.#last = this.#last.then(() => {
+      this.#waiting = false;
+      return this.#reload(why);
+    });
+    return this.#last;
+  }
+
+  /** Reloads when a file has changed, and has not gone on changing since the last look. */
+  async watch(): Promise<void> {
+    let known = await this.#fingerprint();
+    let changed: string | null = null;
+    const look = async (): Promise<void> => {
+      const now = await this.#fingerprint();
+      if (now !== known && now === changed) {
+        await this.reload('the configuration has changed');
+        known = await fingerprintFiles([...this.#reads]);
+        // A change that came meanwhile has been read or is to be seen next time.
+        changed = null;
+      } else {
+        changed = now === known ? null : now;
+      }
+      if (this.#watch !== undefined) this.#watch = setTimeout(() => void look(), WATCH_POLL_MS).unref();
+    };
+    this.#watch = setTimeout(() => void look(), WATCH_POLL_MS).unref();
+  }
+
+  close(): void {
+    clearTimeout(this.#watch);
+    this.#watch = undefined;
+  }
+
+  async #reload(why: string): Promise<void> {
+    const { operator, proxy, service } = this.#parts;
+    operator.say('info', `${why}: reading the configuration`);
+    await service.reloading();
+    try {
+      const text = describeResult(await proxy.reloadFrom(() => this.#load()));
+      operator.say('info', text);
+      await service.reloaded({ signal: 'SIGHUP', ok: true, text });
+    } catch (error) {
+      const text = describeError(error);
+      operator.say('error', `no reload, going on as before: ${text}`);
+      await service.reloaded({ signal: 'SIGHUP', ok: false, text });
+    }
+  }
+
+  async #load(): Promise<CheckedConfig> {
+    const { flags, operator } = this.#parts;
+    const reads = new Set<string>();
+    try {
+      const { config, warnings } = await loadCommandConfig(flags, { reads: path => reads.add(path) });
+      for (const line of warnings.split('\n')) if (line !== '') operator.say('warn', line);
+      return config;
+    } finally {
+      this.#reads = reads;
+    }
+  }
+}
+
+/** `reloaded: 2 new routes (api, web); now listening on 127.0.0.1:8443`. */
+function describeResult({ opened, closed, routes, waiting }: ReloadResult): string {
+  const parts = [
+    count('new', 'route', routes.added),
+    count('changed', 'route', routes.changed),
+    count('removed', 'route', routes.removed),
+    ...(opened.length > 0 ? [`now listening on ${texts(opened)}`] : []),
+    ...(closed.length > 0 ? [`no more listening on ${texts(closed)}`] : []),
+    ...(waiting.length > 0 ? [`${waiting.join(', ')} as before until sniway is started anew`] : []),
+  ].filter(part => part !== '');
+  return `reloaded: ${parts.length === 0 ? 'nothing has changed' : parts.join('; ')}`;
+}
+
+function count(what: string, noun: string, names: readonly string[]): string {
+  if (names.length === 0) return '';
+  const shown = names.slice(0, RELOAD_NAMES_SHOWN_MAX).map(escapeControls).join(', ');
+  const rest = names.length > RELOAD_NAMES_SHOWN_MAX ? ', ...' : '';
+  return `${names.length} ${what} ${noun}${names.length === 1 ? '' : 's'} (${shown}${rest})`;
+}
+
+function texts(addresses: ReloadResult['addresses']): string {
+  return addresses.map(({ text }) => text).join(', ');
+}
+
+function describeError(error: unknown): string {
+  if (error instanceof ConfigError) return error.problems.map(describeProblem).join('\n');
+  if (error instanceof CommandError) return error.message.replace(/^sniway: error: /, '');
+  if (error instanceof SniwayError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
