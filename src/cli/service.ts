@@ -43,12 +43,13 @@ export class Service {
     const { inheritance, operator } = this.#parts;
     this.#admin = admin;
     closeUnclaimed(inheritance, operator);
-    this.#pidFile?.write();
     this.#startWatchdog();
     const { predecessor } = inheritance;
     // The old process is the one that the service manager listens to: it tells who comes after it.
     if (predecessor === null) await this.#manager.tell({ READY: '1', STATUS: this.#status() });
-    else predecessor.ready();
+    // Whoever finds this process may ask it for something, and nothing may come between this and listening to that.
+    this.#pidFile?.write();
+    predecessor?.ready();
   }
 
   /** Whether this process drains, or another one has taken over. */

@@ -108,7 +108,7 @@ describe('the command lines of the papers and of --help', () => {
     );
 
   test('name only flags that there are', async t => {
-    const commands = ['check', 'explain', 'init'];
+    const commands = ['check', 'explain', 'init', 'upgrade'];
     const helps = await Promise.all(
       commands.map(command => run(t, [process.execPath, commandFile, command, '--help'])),
     );
