@@ -63,6 +63,8 @@ export interface RouteSnapshot {
   readonly reject: AnswerName | null;
   readonly clients: ClientsSnapshot | null;
   readonly limits: LimitsSnapshot | null;
+  /** What becomes of its connections when a reload removes it. */
+  readonly onRemove: 'keep' | 'drain' | 'close';
   /** 0 for ever. */
   readonly timeouts: {
     readonly idleMs: number;
@@ -116,7 +118,8 @@ export function describeProxy(config: CheckedConfig, { engine, addresses }: Prox
   );
 }
 
-function describeRoute({ name, patterns, alpn, action, clients, limits, spans }: PlainRoute): RouteSnapshot {
+function describeRoute(route: PlainRoute): RouteSnapshot {
+  const { name, patterns, alpn, action, clients, limits, onRemove, spans } = route;
   const pool = action.kind === 'relay' ? action.pool : null;
   const backends = (pool?.backends ?? []).map(({ backend, weight, backup, maxConnections }) => ({
     address: formatBackend(backend),
@@ -134,6 +137,7 @@ function describeRoute({ name, patterns, alpn, action, clients, limits, spans }:
     reject: action.kind === 'reject' ? (answerName(action.answer) as AnswerName) : null,
     clients,
     limits,
+    onRemove,
     timeouts: spans,
   };
 }

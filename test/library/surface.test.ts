@@ -164,6 +164,7 @@ test('snapshot() says what is in force, frozen and fit for JSON', async t => {
     reject: null,
     clients: null,
     limits: null,
+    onRemove: 'keep',
     timeouts: spans,
   };
   const backend = { backup: false, maxConnections: 0 };
