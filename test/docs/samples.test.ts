@@ -55,9 +55,10 @@ describe('the shell lines of the papers', () => {
       .split('\n')
       .map(line => ({ paper, line })),
   );
-  /** home-router.test.ts and upgrade.test.ts run all of their pages; documents.test.ts lets `sniway check` look at command lines. */
+  /** home-router, upgrade and reload.test.ts run all of their pages; documents.test.ts lets `sniway check` look at command lines. */
   const isRunElsewhere = (paper: string, line: string): boolean =>
-    ['docs/home-router.md', 'docs/upgrade.md'].includes(paper) || line.startsWith('sniway -');
+    ['docs/home-router.md', 'docs/upgrade.md', 'docs/reload.md'].includes(paper) ||
+    line.startsWith('sniway -');
 
   test('are the command, or scripts that there are', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
