@@ -305,6 +305,12 @@ export const CONSOLE_FLUSH_TIMEOUT_MS = 1_000;
 export const ANSWER_POLL_MS = 20;
 /** Milliseconds that a new process gets to be ready before the upgrade counts as failed, and it is ended. */
 export const UPGRADE_TIMEOUT_MS = 30_000;
+/** Milliseconds that `sniway reload` waits for an answer. */
+export const RELOAD_TIMEOUT_MS = 60_000;
+/** Routes that are named in the message about a reload. */
+export const RELOAD_NAMES_SHOWN_MAX = 5;
+/** Milliseconds between two looks at whether files of the configuration have changed. */
+export const WATCH_POLL_MS = 1_000;
 /** Listening sockets that a process takes over at most: each listener has one for each worker. */
 export const INHERITED_SOCKETS_MAX = 16_384;
 /** Bytes of what a new process says of its failure. */

@@ -8,6 +8,18 @@ import type { PlainRoute } from './snapshot.ts';
 /** Settings that a running process cannot change. */
 const FIXED = ['engine', 'workers', 'spin', 'admin'] as const;
 
+/** What becomes of the settings of the configuration, by their keys there. */
+const SETTINGS: Readonly<Record<string, readonly (keyof CheckedConfig)[]>> = {
+  listen: ['listeners'],
+  policies: ['policies'],
+  guard: ['allowNets', 'denyNets'],
+  resolver: ['resolver'],
+  timeouts: ['helloTimeoutMs', 'dialTimeoutMs', 'drainTimeoutMs'],
+  limits: ['limits', 'pending'],
+  tcp: ['tcp'],
+  fingerprints: ['fingerprints'],
+};
+
 /** A configuration as this process can carry it out: what it cannot change stays. */
 export function keepFixed(before: CheckedConfig, next: CheckedConfig): CheckedConfig {
   const { engine, workers, spin, admin } = before;
@@ -26,6 +38,9 @@ export function describeReload(before: Side, next: Side): ReloadResult {
     opened: missingFrom(before.addresses, next.addresses),
     closed: missingFrom(next.addresses, before.addresses),
     routes: compareRoutes(before.config.routes, next.config.routes),
+    settings: Object.keys(SETTINGS).filter(key =>
+      SETTINGS[key]!.some(part => !isDeepStrictEqual(before.config[part], next.config[part])),
+    ),
     waiting: FIXED.filter(key => !isDeepStrictEqual(before.config[key], next.config[key])),
   };
 }

@@ -54,6 +54,8 @@ export interface ReloadResult {
     readonly changed: readonly string[];
     readonly removed: readonly string[];
   };
+  /** Other settings that have changed, by their keys in the configuration, such as `timeouts`. */
+  readonly settings: readonly string[];
   /** Settings that differ from what is in force until the process is started anew, such as `workers`. */
   readonly waiting: readonly string[];
 }

@@ -19,7 +19,7 @@ import type { RunFlags, RunHooks } from './run.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { VERSION } from './version.ts';
 
-const COMMANDS = ['run', 'check', 'explain', 'upgrade', 'systemd', 'init', 'schema', 'help'];
+const COMMANDS = ['run', 'check', 'explain', 'reload', 'upgrade', 'systemd', 'init', 'schema', 'help'];
 
 const EXAMPLES = `Examples:
   sniway -l 443 -r 'www.example.com=10.0.0.5:443' -r '*.example.org=10.0.0.6:8443'
@@ -74,7 +74,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, visibleArguments: () => [] })
-    .usage('[run|check|explain NAME|upgrade|systemd|init|schema] [options]')
+    .usage('[run|check|explain NAME|reload|upgrade|systemd|init|schema] [options]')
     .helpCommand('help [command]', 'show this help')
     // Catches a misspelt command; the list of commands says the rest.
     .argument('[command]');
@@ -86,7 +86,11 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
         .default('text'),
     )
     .option('--log-file <path>', 'append access lines to a file, opened anew on SIGUSR1 (default: stdout)')
-    .option('--pid-file <path>', 'write the number of the process there, for sniway upgrade to find it')
+    .option(
+      '--pid-file <path>',
+      'write the number of the process there, for sniway reload and upgrade to find it',
+    )
+    .option('--watch', 'reload when a file of the configuration has changed')
     .option('-q, --quiet', 'say only warnings and errors')
     .option('-v, --verbose', 'say more, each accepted connection too');
 

@@ -71,8 +71,12 @@ async function ask(
 function readAnswer(path: string, before: string | null, signal: RequestSignal): RequestAnswer | null {
   const text = readText(path);
   if (text === null || text === before) return null;
-  const answer = JSON.parse(text) as RequestAnswer;
-  return answer.signal === signal ? answer : null;
+  try {
+    const answer = JSON.parse(text) as RequestAnswer;
+    return answer.signal === signal ? answer : null;
+  } catch {
+    return null;
+  }
 }
 
 /**

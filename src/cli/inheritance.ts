@@ -8,7 +8,7 @@ import type { InheritedSocket } from '../engine/inherited-sockets.ts';
 import { INHERITED_SOCKETS_MAX } from '../limits.ts';
 import { readBoundAddress } from './bound-address.ts';
 import type { OperatorConsole } from './console.ts';
-import { CommandError } from './exit-codes.ts';
+import { CommandError, EXIT } from './exit-codes.ts';
 
 export interface Inheritance {
   readonly sockets: InheritedSockets;
@@ -34,8 +34,20 @@ export async function runWithInheritance<T>(run: (inheritance: Inheritance) => P
     return await run(inheritance);
   } catch (error) {
     inheritance.predecessor?.failed(error instanceof CommandError ? error.message : String(error));
-    throw error;
+    throw error instanceof CommandError ? withUnclaimed(error, inheritance) : error;
   }
+}
+
+/** A listener that cannot be opened may be one whose socket was handed over, but is bound to another address. */
+function withUnclaimed(error: CommandError, { sockets, predecessor }: Inheritance): CommandError {
+  if (error.exitCode !== EXIT.failure || predecessor !== null) return error;
+  const lines = sockets.unclaimed.map(socket => `sniway: warn: ${unclaimedText(socket)}`);
+  return new CommandError([error.message, ...lines].join('\n'), error.exitCode);
+}
+
+function unclaimedText({ fd, manager, address }: InheritedSocket): string {
+  const remedy = `add a listener for ${address ?? `fd:${manager}`}, or take it out of the socket unit`;
+  return `the socket ${address ?? `fd:${fd}`} ('${manager}') was handed over, but no listener takes it: ${remedy}`;
 }
 
 export function takeInheritance(env: NodeJS.ProcessEnv): Inheritance {
@@ -46,7 +58,7 @@ export function takeInheritance(env: NodeJS.ProcessEnv): Inheritance {
   const count = Math.min(parseCount(LISTEN_FDS), INHERITED_SOCKETS_MAX);
   const names = LISTEN_FDNAMES.split(':');
   const sockets = Array.from({ length: count }, (_, index) =>
-    describe(FIRST_FD + index, names[index] ?? 'unknown'),
+    describe(FIRST_FD + index, names[index] || 'unknown'),
   );
   const handoverFd = parseCount(handover);
   return {
@@ -96,18 +108,11 @@ export class Predecessor {
 export function closeUnclaimed({ sockets, predecessor }: Inheritance, operator: OperatorConsole): void {
   const left = sockets.unclaimed;
   sockets.forgetUnclaimed();
-  for (const { fd, manager, address } of left) {
-    const where = address ?? `fd:${fd}`;
-    if (predecessor === null) {
-      const remedy = `add a listener for ${address ?? `fd:${manager}`}, or take it out of the socket unit`;
-      operator.say(
-        'warn',
-        `the socket ${where} ('${manager}') was handed over, but no listener takes it: ${remedy}`,
-      );
-    }
-    closeSync(fd);
+  for (const { fd } of left) closeSync(fd);
+  if (predecessor === null) {
+    for (const socket of left) operator.say('warn', unclaimedText(socket));
+    return;
   }
   const addresses = new Set(left.map(({ fd, address }) => address ?? `fd:${fd}`));
-  if (predecessor === null) return;
   for (const address of addresses) operator.say('info', `${address} is not listened on any more`);
 }

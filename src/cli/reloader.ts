@@ -1,6 +1,7 @@
 /** Reads the configuration again while the proxy runs, on SIGHUP or when a file has changed, and says what came of it. */
+import { isDeepStrictEqual } from 'node:util';
 import { fingerprintFiles } from '../config/watched-files.ts';
-import { SniwayError, ConfigError, describeProblem } from '../errors.ts';
+import { ConfigError, SniwayError, describeProblem } from '../errors.ts';
 import { RELOAD_NAMES_SHOWN_MAX, WATCH_POLL_MS } from '../limits.ts';
 import type { CommandProxy } from '../proxy.ts';
 import type { ReloadResult } from '../sni-proxy.ts';
@@ -19,18 +20,34 @@ export interface ReloaderParts {
   readonly service: Service;
 }
 
+export interface StartedWith {
+  readonly config: CheckedConfig;
+  /** What was read for it. */
+  readonly reads: ReadonlySet<string>;
+}
+
 export class Reloader {
   readonly #parts: ReloaderParts;
+  #config: CheckedConfig;
   /** What was read, or looked for, the last time. */
   #reads: ReadonlySet<string>;
   #watch: NodeJS.Timeout | undefined;
   #waiting = false;
   #last: Promise<void> = Promise.resolve();
 
-  /** @param reads What was read when the proxy was started. */
-  constructor(parts: ReloaderParts, reads: ReadonlySet<string>) {
+  /** Begins with what the proxy was started with: the configuration, and what was read for it. */
+  constructor(
+    parts: ReloaderParts,
+    { config, reads }: { config: CheckedConfig; reads: ReadonlySet<string> },
+  ) {
     this.#parts = parts;
+    this.#config = config;
     this.#reads = reads;
+  }
+
+  /** The configuration in force. */
+  get config(): CheckedConfig {
+    return this.#config;
   }
 
   /** Resolves when the reload is over, however it ends. Whoever asks while one waits gets that one. */
@@ -44,16 +61,20 @@ export class Reloader {
     return this.#last;
   }
 
-  /** Reloads when a file has changed, and has not gone on changing since the last look. */
-  async watch(): Promise<void> {
-    let known = await this.#fingerprint();
+  /**
+   * Reloads when a file has changed, and has not gone on changing since the last look.
+   * @param fingerprint Of what was read when the proxy was started.
+   */
+  watch(fingerprint: string): void {
+    let known = fingerprint;
     let changed: string | null = null;
     const look = async (): Promise<void> => {
       const now = await this.#fingerprint();
       if (now !== known && now === changed) {
+        const before = this.#reads;
         await this.reload('the configuration has changed');
-        known = await fingerprintFiles([...this.#reads]);
-        // A change that came meanwhile has been read or is to be seen next time.
+        // What has changed while it was read is seen the next time, unless other files are looked at now.
+        known = isDeepStrictEqual(before, this.#reads) ? now : await this.#fingerprint();
         changed = null;
       } else {
         changed = now === known ? null : now;
@@ -68,17 +89,29 @@ export class Reloader {
     this.#watch = undefined;
   }
 
+  #fingerprint(): Promise<string> {
+    return fingerprintFiles([...this.#reads]);
+  }
+
   async #reload(why: string): Promise<void> {
     const { operator, proxy, service } = this.#parts;
+    if (service.isEnding) {
+      operator.say('warn', `${why}: no reload, since this process drains`);
+      return await service.reloaded({ signal: 'SIGHUP', ok: false, text: 'it drains' });
+    }
     operator.say('info', `${why}: reading the configuration`);
     await service.reloading();
     try {
-      const text = describeResult(await proxy.reloadFrom(() => this.#load()));
+      let loaded = this.#config;
+      const result = await proxy.reloadFrom(async () => (loaded = await this.#load()));
+      this.#config = loaded;
+      const text = describeResult(result);
       operator.say('info', text);
       await service.reloaded({ signal: 'SIGHUP', ok: true, text });
     } catch (error) {
       const text = describeError(error);
-      operator.say('error', `no reload, going on as before: ${text}`);
+      const separator = text.includes('\n') ? '\n' : ' ';
+      operator.say('error', `no reload, going on as before:${separator}${text}`);
       await service.reloaded({ signal: 'SIGHUP', ok: false, text });
     }
   }
@@ -97,13 +130,14 @@ export class Reloader {
 }
 
 /** `reloaded: 2 new routes (api, web); now listening on 127.0.0.1:8443`. */
-function describeResult({ opened, closed, routes, waiting }: ReloadResult): string {
+function describeResult({ opened, closed, routes, settings, waiting }: ReloadResult): string {
   const parts = [
     count('new', 'route', routes.added),
     count('changed', 'route', routes.changed),
     count('removed', 'route', routes.removed),
     ...(opened.length > 0 ? [`now listening on ${texts(opened)}`] : []),
     ...(closed.length > 0 ? [`no more listening on ${texts(closed)}`] : []),
+    ...(settings.length > 0 ? [`other ${settings.join(', ')}`] : []),
     ...(waiting.length > 0 ? [`${waiting.join(', ')} as before until sniway is started anew`] : []),
   ].filter(part => part !== '');
   return `reloaded: ${parts.length === 0 ? 'nothing has changed' : parts.join('; ')}`;

@@ -1,5 +1,6 @@
 /** `sniway run`: the proxy itself, until a signal ends it. */
 import type { CheckedConfig } from '../config/check-config.ts';
+import { fingerprintFiles } from '../config/watched-files.ts';
 import { ConfigError, SniwayError, describeProblem } from '../errors.ts';
 import type { InheritedSockets } from '../engine/inherited-sockets.ts';
 import type { BoundAddress, ProxyStats } from '../events.ts';
@@ -22,6 +23,7 @@ import { reportDraining } from './drain-reports.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { runWithInheritance } from './inheritance.ts';
 import type { Inheritance } from './inheritance.ts';
+import { Reloader } from './reloader.ts';
 import { Service } from './service.ts';
 import { VERSION } from './version.ts';
 
@@ -29,6 +31,7 @@ export interface RunFlags extends ConfigFlags {
   readonly logFormat: AccessLogFormat | 'none';
   readonly logFile?: string;
   readonly pidFile?: string;
+  readonly watch?: boolean;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
 }
@@ -44,12 +47,15 @@ export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<n
 }
 
 async function runWith(inheritance: Inheritance, flags: RunFlags, hooks: RunHooks): Promise<number> {
-  const { config, warnings } = await loadCommandConfig(flags);
+  const reads = new Set<string>();
+  const { config, warnings } = await loadCommandConfig(flags, { reads: path => reads.add(path) });
+  const fingerprint = flags.watch === true ? await fingerprintFiles([...reads]) : null;
   const operator = createOperatorConsole(flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal');
   for (const line of warnings.split('\n')) if (line !== '') operator.say('warn', line);
   let accessLog: AccessLog | null = null;
   let admin: CommandAdmin | null = null;
   let service: Service | null = null;
+  let reloader: Reloader | null = null;
   try {
     accessLog = openAccessLog(flags.logFile, operator);
     const { sink } = accessLog;
@@ -73,9 +79,12 @@ async function runWith(inheritance: Inheritance, flags: RunFlags, hooks: RunHook
     sayStarted(operator, proxy, config);
     if (admin !== null) operator.say('info', `metrics and health at ${admin.url}`);
     await service.started(admin);
+    reloader = new Reloader({ proxy, flags, operator, service }, { config, reads });
+    if (fingerprint !== null) reloader.watch(fingerprint);
     hooks.started?.(addresses);
-    return await untilSignal({ proxy, config, operator, service });
+    return await untilSignal({ proxy, reloader, operator, service });
   } finally {
+    reloader?.close();
     service?.close();
     await admin?.close();
     await accessLog?.close();
@@ -131,21 +140,23 @@ function sayStarted(operator: OperatorConsole, proxy: SniProxy, config: CheckedC
 
 interface RunningParts {
   readonly proxy: CommandProxy;
-  readonly config: CheckedConfig;
+  readonly reloader: Reloader;
   readonly operator: OperatorConsole;
   readonly service: Service;
 }
 
 /** The first SIGTERM or SIGINT drains, the second ends at once; so does whoever takes over after SIGUSR2. */
-function untilSignal({ proxy, config, operator, service }: RunningParts): Promise<number> {
+function untilSignal({ proxy, reloader, operator, service }: RunningParts): Promise<number> {
   return new Promise((resolve, reject) => {
     let draining = false;
     let endsNext = false;
     const drain = (why: string): void => {
       draining = true;
+      reloader.close();
+      const { drainTimeoutMs } = reloader.config;
       const closing = proxy.close();
-      operator.say('info', drainText(why, proxy.connectionCount, config.drainTimeoutMs));
-      const stopReports = reportDraining(proxy, config.drainTimeoutMs, text => operator.say('info', text));
+      operator.say('info', drainText(why, proxy.connectionCount, drainTimeoutMs));
+      const stopReports = reportDraining(proxy, drainTimeoutMs, text => operator.say('info', text));
       closing.finally(stopReports).then(({ terminated }) => {
         if (terminated > 0)
           operator.say('warn', `${terminated} connections did not end in time and were ended`);
@@ -172,10 +183,7 @@ function untilSignal({ proxy, config, operator, service }: RunningParts): Promis
       service.upgrade().then(done => done && !draining && drain('upgraded'), reject);
     };
     const onHangUp = (): void => {
-      operator.say(
-        'warn',
-        'SIGHUP: this version cannot reload its configuration; restart it to use a new one',
-      );
+      reloader.reload('SIGHUP').catch(reject);
     };
     const finish = (code: number): void => {
       process.off('SIGTERM', onSignal).off('SIGINT', onSignal).off('SIGHUP', onHangUp);

@@ -43,12 +43,18 @@ export class Service {
     const { inheritance, operator } = this.#parts;
     this.#admin = admin;
     closeUnclaimed(inheritance, operator);
-    this.#pidFile?.write();
     this.#startWatchdog();
     const { predecessor } = inheritance;
     // The old process is the one that the service manager listens to: it tells who comes after it.
     if (predecessor === null) await this.#manager.tell({ READY: '1', STATUS: this.#status() });
-    else predecessor.ready();
+    // Whoever finds this process may ask it for something, and nothing may come between this and listening to that.
+    this.#pidFile?.write();
+    predecessor?.ready();
+  }
+
+  /** Whether this process drains, or another one has taken over. */
+  get isEnding(): boolean {
+    return this.#handedOver || this.#abort.signal.aborted;
   }
 
   /** Beginning to change, and how that ended; for reloads. */
@@ -117,7 +123,7 @@ export class Service {
   }
 
   #hindrance(): string | null {
-    if (this.#handedOver || this.#abort.signal.aborted) return 'this process drains already';
+    if (this.isEnding) return 'this process drains already';
     // Everything in a container ends with its first process.
     if (process.pid === 1) return 'this is the first process of a container: start a new container instead';
     return null;

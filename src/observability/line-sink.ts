@@ -54,7 +54,10 @@ function createPipeSink(pipe: Socket, { onError, owned = false }: LineSinkOption
       // All lines of one turn of the event loop become one system call.
       if (pipe.writableCorked === 0) {
         pipe.cork();
-        setImmediate(() => pipe.uncork());
+        setImmediate(() => {
+          keepNonBlocking(pipe);
+          pipe.uncork();
+        });
       }
       waiting++;
       pipe.write(`${line}\n`, written);
@@ -129,6 +132,15 @@ function openPipe({ fd, owned = false }: LineSinkOptions): Socket | null {
   } catch {
     return null;
   }
+}
+
+/**
+ * A socket has no path to open it anew by: whoever shares it, such as a process that this one took over from, may make
+ * writing wait when it starts another or ends. Node has this only on the handle.
+ */
+function keepNonBlocking(pipe: Socket): void {
+  const { _handle: handle } = pipe as { readonly _handle?: { setBlocking?(blocks: boolean): number } | null };
+  handle?.setBlocking?.(false);
 }
 
 /**

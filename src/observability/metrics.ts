@@ -59,6 +59,7 @@ export function createMetrics(proxy: MetricsSource, options: MetricsOptions = {}
       tallies.writeTo(to);
       writeBackends(to, proxy.backends);
       writeNames(to, proxy.stats().names);
+      writeReloads(to, proxy.stats());
       to.counter('sniway_notices_total', 'What was said to the operator.', labelled('level', notices));
       to.counter(
         'sniway_log_lines_dropped_total',
@@ -132,6 +133,19 @@ function writeBackends(to: Exposition, states: readonly BackendState[]): void {
     'sniway_backend_ejections_total',
     'Times it was left out.',
     each(({ ejections }) => ejections),
+  );
+}
+
+function writeReloads(to: Exposition, { reloads }: ProxyStats): void {
+  const { succeeded, failed, lastSucceededAtMs } = reloads;
+  to.counter('sniway_reloads_total', 'Reloads of the configuration, by what came of them.', [
+    [{ result: 'success' }, succeeded],
+    [{ result: 'failure' }, failed],
+  ]);
+  to.gauge(
+    'sniway_last_reload_timestamp_seconds',
+    'When the last reload was in force.',
+    lastSucceededAtMs === null ? [] : [[{}, lastSucceededAtMs / 1_000]],
   );
 }
 

@@ -45,6 +45,32 @@ function firstCells(paper: string, heading: string): string[] {
   return lines.slice(start + 2, end).map(line => (line.split('|')[1] ?? '').trim().replaceAll('`', ''));
 }
 
+const RECORD: ConnectionEnded = {
+  id: 1,
+  client: { address: '127.0.0.1', port: 1 },
+  listener: '127.0.0.1:8443',
+  peer: null,
+  startedAtMs: 0,
+  serverName: 'apple.example.com',
+  rawName: null,
+  alpnProtocols: ['h2'],
+  tlsVersions: ['1.3', '1.2'],
+  ech: 'none',
+  ja3: null,
+  ja4: null,
+  route: 'apple.example.com',
+  backend: '127.0.0.1:2',
+  attempts: 1,
+  helloMs: 1,
+  resolveMs: 1,
+  dialMs: 1,
+  totalMs: 1,
+  bytesFromClient: 1,
+  bytesFromBackend: 1,
+  endReason: 'done',
+  detail: null,
+};
+
 describe('the configuration samples of the papers', () => {
   const samples = PAPERS.flatMap(paper => blocksOf(paper, 'yaml').map(text => ({ paper, text })));
 
@@ -82,7 +108,7 @@ describe('the command lines of the papers and of --help', () => {
     );
 
   test('name only flags that there are', async t => {
-    const commands = ['check', 'explain', 'init'];
+    const commands = ['check', 'explain', 'init', 'upgrade'];
     const helps = await Promise.all(
       commands.map(command => run(t, [process.execPath, commandFile, command, '--help'])),
     );
@@ -184,35 +210,27 @@ test('the page on the configuration is what the schema says', async t => {
   assert.equal(code, 0, stderr);
 });
 
+test('the page on the access log has every field, by both its names', () => {
+  const full = {
+    ...RECORD,
+    peer: RECORD.client,
+    ech: 'offered',
+    ja3: 'a',
+    ja4: 'b',
+    attempts: 2,
+    detail: 'c',
+  } as const;
+  const inJson = Object.keys(JSON.parse(formatAccessLine(full, 'json')) as object);
+  assert.deepEqual(firstCells('docs/access-log.md', 'JSON'), inJson);
+  const inText = [...formatAccessLine(full, 'text').matchAll(/ ([a-z0-9]+)=/g)].map(([, name]) => name);
+  const named = [...read('docs/access-log.md').matchAll(/^\| `\w+` +\| `(\w+)`/gm)].map(([, name]) => name);
+  assert.deepEqual(new Set(named), new Set(inText));
+});
+
 test('the access line of the README has the fields that access lines have', () => {
-  const record: ConnectionEnded = {
-    id: 1,
-    client: { address: '127.0.0.1', port: 1 },
-    listener: '127.0.0.1:8443',
-    peer: null,
-    startedAtMs: 0,
-    serverName: 'apple.example.com',
-    rawName: null,
-    alpnProtocols: ['h2'],
-    tlsVersions: ['1.3', '1.2'],
-    ech: 'none',
-    ja3: null,
-    ja4: null,
-    route: 'apple.example.com',
-    backend: '127.0.0.1:2',
-    attempts: 1,
-    helloMs: 1,
-    resolveMs: 1,
-    dialMs: 1,
-    totalMs: 1,
-    bytesFromClient: 1,
-    bytesFromBackend: 1,
-    endReason: 'done',
-    detail: null,
-  };
   const shape = (line: string): string => line.trim().replaceAll(/[^ =]+(?= |$)/g, '_');
   const [sample = ''] = (blocksOf('README.md', 'text').at(-1) ?? '').split('\n');
-  assert.equal(shape(sample), shape(formatAccessLine(record, 'text')));
+  assert.equal(shape(sample), shape(formatAccessLine(RECORD, 'text')));
 });
 
 test('the bounds that the papers tell are those that hold', () => {

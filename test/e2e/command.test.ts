@@ -119,7 +119,7 @@ describe('sniway, given something wrong', () => {
   test('names an unknown command and the known ones', async t => {
     const { code, stderr } = await sniway(t, 'chekc');
     assert.equal(code, 2);
-    assert.match(stderr, /'chekc' \(did you mean "check"\?\); there are run, check, explain, init, schema/);
+    assert.match(stderr, /'chekc' \(did you mean "check"\?\); there are run, check, explain, reload, upgrade, systemd, init, schema/);
   });
 
   test('reads one file only, rather than the last of several', async t => {

@@ -12,7 +12,7 @@ import { makeFolder } from '../support/folders.ts';
 import { buildClientHello } from '../support/hello-builder.ts';
 import { NotifySocket } from '../support/notify-socket.ts';
 import { connectRaw, eventually, eventuallyRefused, readToEnd, startEchoBackend } from '../support/peers.ts';
-import { needs, run } from '../support/programs.ts';
+import { needs, run, start } from '../support/programs.ts';
 import { commandFile, projectRoot } from '../support/project.ts';
 import { isRunning, startUpgradable } from '../support/upgradable.ts';
 
@@ -117,8 +117,8 @@ describe('the service manager', needsKernel, () => {
 });
 
 describe('socket activation', () => {
+  const activate = needs('systemd-socket-activate');
   for (const engine of ENGINES) {
-    const activate = needs('systemd-socket-activate');
     const options = engine === 'linux' && needsKernel.skip !== false ? needsKernel : activate;
 
     test(`gives listeners their sockets by address and by name (${engine} engine)`, options, async t => {
@@ -150,6 +150,19 @@ describe('socket activation', () => {
     });
   }
 
+  test('on another address than a listener is told of when that cannot be opened', activate, async t => {
+    const port = await freePort();
+    const args = ['-l', `0.0.0.0:${port}`, '--', process.execPath, commandFile];
+    const flags = ['-l', `127.0.0.1:${port}`, '-s', 'example.com'];
+    const proxy = start(t, ['systemd-socket-activate', ...args, ...flags]);
+    await eventually('the manager listens', () => proxy.stderr().includes('Listening on'));
+    await connectRaw(t, port);
+    const { code, stderr } = await proxy.finished;
+    assert.equal(code, 1);
+    assert.match(stderr, /cannot listen on 127\.0\.0\.1:[0-9]+: EADDRINUSE/);
+    assert.match(stderr, /warn: the socket 0\.0\.0\.0:[0-9]+ \('unknown'\) was handed over, but no listener/);
+  });
+
   test('of another process is none of ours', async t => {
     const proxy = await startUpgradable(t, ['-l', '127.0.0.1:0', '-s', 'example.com'], {
       env: { LISTEN_PID: '1', LISTEN_FDS: '3', SNIWAY_HANDOVER_FD: '5' },
@@ -162,6 +175,26 @@ describe('socket activation', () => {
     const { code, stderr } = await run(t, [process.execPath, commandFile, ...args]);
     assert.equal(code, 1);
     assert.match(stderr, /cannot listen on fd:https: EBADF \(no socket/);
+  });
+});
+
+describe('the first process of a container', () => {
+  const inNamespace = needs('unshare');
+  const options = process.getuid?.() === 0 ? inNamespace : { skip: 'needs root' };
+
+  test('is not upgraded, since everything there ends with it', options, async t => {
+    const folder = makeFolder(t, {});
+    const pidFile = join(folder, 'pid');
+    const args = ['-l', '127.0.0.1:0', '-s', 'example.com', '--pid-file', pidFile];
+    const outer = ['unshare', '--pid', '--fork', '--kill-child'] as const;
+    const proxy = start(t, [...outer, process.execPath, commandFile, ...args]);
+    await eventually('it runs', () => existsSync(pidFile), 30_000);
+    assert.equal(readFileSync(pidFile, 'utf8'), '1\n');
+    const [child = ''] = readFileSync(`/proc/${proxy.pid}/task/${proxy.pid}/children`, 'utf8').split(' ');
+    process.kill(Number(child), 'SIGUSR2');
+    await eventually('it says so', () => proxy.stderr().includes('no upgrade: this is the first process'));
+    process.kill(Number(child), 'SIGTERM');
+    assert.equal((await proxy.finished).code, 0);
   });
 });
 

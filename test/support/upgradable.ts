@@ -1,8 +1,8 @@
 /** A `sniway run` with a pid file, and whichever processes come after it; all are killed at the end of the test. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { eventually } from './peers.ts';
 import { run } from './programs.ts';
@@ -101,6 +101,7 @@ export class Upgradable {
 
   write(name: string, text: string): string {
     const path = join(this.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text.replaceAll('{folder}', this.folder));
     return path;
   }

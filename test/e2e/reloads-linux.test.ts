@@ -1,0 +1,3 @@
+import { describeReloadedCommand } from './reloads.ts';
+
+describeReloadedCommand('linux');
