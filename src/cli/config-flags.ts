@@ -175,8 +175,13 @@ function mergeProxies(input: Record<string, unknown>, { acceptProxyFrom }: Confi
 }
 
 function mergeAdmin(input: Record<string, unknown>, { admin, adminRemote }: ConfigFlags, put: Put): void {
-  if ((admin === undefined && adminRemote === undefined) || isMisfit(input['admin'])) return;
-  const merged: Record<string, unknown> = { ...(input['admin'] as object | undefined) };
+  if (admin === undefined && adminRemote === undefined) return;
+  const given = input['admin'];
+  const merged: Record<string, unknown> = isObject(given)
+    ? { ...given }
+    : given === undefined
+      ? {}
+      : { listen: given };
   if (admin !== undefined) {
     merged['listen'] = admin;
     put(['admin', 'listen'], '--admin', admin);

@@ -6,7 +6,7 @@ import { errorAt } from './findings.ts';
 import { formatListenTarget, parseListenTarget } from './listen-target.ts';
 import { findListenerConflict } from './own-listeners.ts';
 import { quote } from './plain-text.ts';
-import { asObject } from './read-value.ts';
+import { asObject, isObject } from './read-value.ts';
 
 export type AdminTarget = Exclude<ListenTarget, { readonly kind: 'fd' }>;
 
@@ -29,24 +29,20 @@ export function parseAdminTarget(input: string | number): ParsedAdmin {
 
 /** Null if there is to be none. */
 export function readAdmin(input: unknown): AdminTarget | null {
-  const { listen } = asObject(asObject(input).admin);
+  const { listen } = settingsOf(asObject(input).admin);
   if (typeof listen !== 'string' && typeof listen !== 'number') return null;
   const parsed = parseAdminTarget(listen);
   return parsed.ok ? parsed.target : null;
 }
 
-/** What the schema does not tell: no address, one that strangers reach, or one of a listener. */
+/** What the schema does not tell: an address that strangers reach, or one of a listener. */
 export function findAdminProblems(input: unknown, listeners: readonly ListenTarget[]): Finding[] {
   const { admin } = asObject(input);
   if (admin === undefined) return [];
-  const { listen, allowRemote } = asObject(admin);
-  if (listen === undefined) {
-    const message = 'say where the admin server listens, such as listen: 127.0.0.1:9090';
-    return [{ ...errorAt(['admin'], message), missing: ['listen'] }];
-  }
+  const { allowRemote } = settingsOf(admin);
   const target = readAdmin(input);
   if (target === null) return [];
-  const path = ['admin', 'listen'];
+  const path = isObject(admin) ? ['admin', 'listen'] : ['admin'];
   const conflict = findListenerConflict(target, listeners);
   if (conflict !== null) return [errorAt(path, conflict)];
   if (allowRemote === true || !isRemote(target)) return [];
@@ -54,6 +50,11 @@ export function findAdminProblems(input: unknown, listeners: readonly ListenTarg
     `others than this machine would reach ${formatListenTarget(target)}: ` +
     'listen on 127.0.0.1, [::1] or unix:/path, or allow it with allowRemote: true (--admin-remote)';
   return [errorAt(path, message)];
+}
+
+/** An address alone stands for an object with it. */
+function settingsOf(admin: unknown): Readonly<Record<string, unknown>> {
+  return isObject(admin) ? admin : { listen: admin };
 }
 
 function isRemote(target: AdminTarget): boolean {

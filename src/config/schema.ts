@@ -190,7 +190,12 @@ const config = z.strictObject({
     description: 'Whether access lines and records of connections have JA3 and JA4 of the client',
     default: false,
   }),
-  admin: admin.optional().describe('Metrics and health over HTTP, for the command. Default: none'),
+  admin: z
+    .union([adminText, listenPort, admin])
+    .optional()
+    .describe(
+      'Metrics and health over HTTP, for the command: where, or an object with "listen". Default: none',
+    ),
   workers: count(WORKERS_MAX, 'Threads that move bytes (linux engine). Default: one for each processor'),
   spin: z
     .boolean()

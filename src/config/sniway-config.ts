@@ -61,7 +61,7 @@ export interface SniwayConfig {
    */
   readonly fingerprints?: boolean | undefined;
   /** Metrics and health over HTTP. The command serves them; a program serves `createMetrics` itself. Default: none. */
-  readonly admin?: AdminConfig | undefined;
+  readonly admin?: string | number | AdminConfig | undefined;
   /** Threads that move bytes, on the linux engine only. Default: one for each processor. */
   readonly workers?: number | undefined;
   /**
