@@ -67,8 +67,8 @@ export interface CommandProxy extends SniProxy {
   reloadFrom(load: () => Promise<CheckedConfig>): Promise<ReloadResult>;
   /** The listening sockets, for another process to take over. */
   listening(): readonly ListeningSocket[];
-  /** Another process has them: the files of Unix-domain sockets stay when this one closes. */
-  keepSocketFiles(): void;
+  /** Whether another process has them, too: the files of Unix-domain sockets stay when this one closes. */
+  keepSocketFiles(keeps: boolean): void;
   /** The connections that have been open longest, up to `most`. */
   oldest(most: number): Promise<readonly OpenConnection[]>;
 }
@@ -168,8 +168,8 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     return this.#engine.listening();
   }
 
-  keepSocketFiles(): void {
-    this.#engine.keepSocketFiles();
+  keepSocketFiles(keeps: boolean): void {
+    this.#engine.keepSocketFiles(keeps);
   }
 
   oldest(most: number): Promise<readonly OpenConnection[]> {

@@ -56,11 +56,13 @@ async function runWith(inheritance: Inheritance, flags: RunFlags, hooks: RunHook
   let admin: CommandAdmin | null = null;
   let service: Service | null = null;
   let reloader: Reloader | null = null;
+  let kill = (): Promise<void> => Promise.resolve();
   try {
     accessLog = openAccessLog(flags.logFile, operator);
     const { sink } = accessLog;
     const { sockets } = inheritance;
     const proxy = createProxyOrExplain(config, sockets);
+    kill = () => proxy.kill();
     proxy.on('notice', ({ level, message }) => operator.say(level, message));
     const { logFormat } = flags;
     // Only what is listened for is recorded at all.
@@ -72,7 +74,7 @@ async function runWith(inheritance: Inheritance, flags: RunFlags, hooks: RunHook
     if (logFormat !== 'none') proxy.on('ended', record => sink.write(formatAccessLine(record, logFormat)));
     const openIt = (): Promise<CommandAdmin | null> => openAdmin(proxy, config, { sink, sockets });
     // Before the proxy starts, so that it can be asked whether that is ready; unless another one answers until then.
-    if (inheritance.predecessor === null) admin = await openIt();
+    if (config.admin === null || !sockets.has(config.admin)) admin = await openIt();
     service = new Service({ proxy, operator, inheritance, pidFile: flags.pidFile });
     const addresses = await startOrExplain(proxy);
     admin ??= await openIt();
@@ -83,6 +85,11 @@ async function runWith(inheritance: Inheritance, flags: RunFlags, hooks: RunHook
     if (fingerprint !== null) reloader.watch(fingerprint);
     hooks.started?.(addresses);
     return await untilSignal({ proxy, reloader, operator, service });
+  } catch (error) {
+    // Its listeners would keep a process alive that is of no use.
+    await kill();
+    await admin?.close(service?.isHalfway);
+    throw error;
   } finally {
     reloader?.close();
     service?.close();

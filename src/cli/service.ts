@@ -29,12 +29,15 @@ export class Service {
   readonly #abort = new AbortController();
   #admin: CommandAdmin | null = null;
   #watchdog: NodeJS.Timeout | undefined;
+  #isReady = false;
   #upgrading = false;
   #handedOver = false;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
     this.#pidFile = parts.pidFile === undefined ? null : new PidFile(parts.pidFile);
+    // Until this process is ready, they are those of the one before.
+    parts.proxy.keepSocketFiles(this.isHalfway);
     this.#manager = connectServiceManager(process.env, why => parts.operator.say('warn', why));
   }
 
@@ -49,7 +52,14 @@ export class Service {
     if (predecessor === null) await this.#manager.tell({ READY: '1', STATUS: this.#status() });
     // Whoever finds this process may ask it for something, and nothing may come between this and listening to that.
     this.#pidFile?.write();
+    this.#isReady = true;
+    this.#parts.proxy.keepSocketFiles(this.isHalfway);
     predecessor?.ready();
+  }
+
+  /** Whether another process still serves, which this one is to take over from. */
+  get isHalfway(): boolean {
+    return this.#parts.inheritance.predecessor !== null && !this.#isReady;
   }
 
   /** Whether this process drains, or another one has taken over. */
@@ -112,7 +122,7 @@ export class Service {
     clearInterval(this.#watchdog);
     this.#parts.operator.say('info', `upgrade: process ${pid} serves now`);
     this.#answer(true, `process ${pid} serves now, process ${process.pid} drains`);
-    this.#parts.proxy.keepSocketFiles();
+    this.#parts.proxy.keepSocketFiles(true);
     await this.#manager.tell({ MAINPID: String(pid), READY: '1', STATUS: this.#status() });
     this.#manager.silence();
     await this.#admin?.close(true);

@@ -162,8 +162,8 @@ export interface Engine {
   prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<PreparedReload>;
   /** The listening sockets that are open, for another process to take over. */
   listening(): readonly ListeningSocket[];
-  /** Another process has the listening sockets: the files of Unix-domain ones stay when they are closed. */
-  keepSocketFiles(): void;
+  /** Whether another process has the listening sockets, too: files and queues are left to it when they are closed. */
+  keepSocketFiles(keeps: boolean): void;
   /** Closes the listeners; running connections go on. May be called more than once. */
   stopListening(): Promise<void>;
   /**

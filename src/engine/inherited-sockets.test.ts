@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { SniwayError } from '../errors.ts';
 import type { ListenTarget } from './engine.ts';
 import { describeTarget } from './listen-error.ts';
-import { InheritedSockets, decodeSocketName, encodeSocketName } from './inherited-sockets.ts';
+import { InheritedSockets, decodeSocketName, encodeSocketName, openingOrder } from './inherited-sockets.ts';
 import { socketsOf } from './linux/listen-sockets.ts';
 
 const tcp = (port: number, address = '127.0.0.1'): ListenTarget => ({ kind: 'tcp', address, port });
@@ -115,4 +115,10 @@ test('every socket has a worker, whatever the number of both', () => {
     }
   }
   assert.deepEqual(socketsOf([3, 4], { worker: 1, workers: 2 }), [4]);
+});
+
+test('what has to be opened anew is opened before anything is taken over', () => {
+  const inherited = new InheritedSockets([handed(3, tcp(443), '127.0.0.1:443')], true);
+  assert.deepEqual(openingOrder([tcp(443), tcp(444), tcp(445)], inherited), [1, 2, 0]);
+  assert.deepEqual(openingOrder([tcp(443), tcp(444)]), [0, 1]);
 });

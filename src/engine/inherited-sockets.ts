@@ -53,6 +53,16 @@ export function decodeSocketName(name: string): Omit<InheritedSocket, 'fd'> {
   }
 }
 
+/**
+ * The places of listeners in the order in which they are to be opened: what has to be opened anew may fail, and until
+ * then nothing of what another process still serves may have been touched.
+ */
+export function openingOrder(targets: readonly ListenTarget[], inherited?: InheritedSockets): number[] {
+  const places = [...targets.keys()];
+  const isInherited = (place: number): boolean => inherited?.has(targets[place]!) ?? false;
+  return [...places.filter(place => !isInherited(place)), ...places.filter(isInherited)];
+}
+
 export class InheritedSockets {
   readonly #sockets: readonly InheritedSocket[];
   readonly #taken = new Set<InheritedSocket>();
@@ -67,6 +77,11 @@ export class InheritedSockets {
   /** Those that no listener has taken. */
   get unclaimed(): readonly InheritedSocket[] {
     return this.#sockets.filter(socket => !this.#taken.has(socket));
+  }
+
+  /** Whether there is something to be claimed for a listener. */
+  has(target: ListenTarget): boolean {
+    return this.#find(describeTarget(target)).length > 0;
   }
 
   /** Takes down that what no listener has taken is closed. */

@@ -247,6 +247,23 @@ export function describeUpgrades(engine: EngineName): void {
       assert.match(proxy.stderr, new RegExp(`127\\.0\\.0\\.1:${gone} is not listened on any more`));
     });
 
+    test('that cannot open a new listener leave those there are as they were', async t => {
+      const backend = await startEchoBackend(t);
+      const taken = await startBackend(t);
+      const config = (...more: string[]): string =>
+        `listen: [${['"unix:{folder}/s.sock"', '127.0.0.1:0', ...more].join(', ')}]\n${configOf(engine, backend)}`;
+      const proxy = await startWithFile(t, config());
+      const port = Number(/listening on 127\.0\.0\.1:([0-9]+)/.exec(proxy.stderr)?.[1]);
+      const load = new SteadyLoad({ port, rate: 50, streams: 1 });
+      proxy.write('sniway.yaml', config(taken.address));
+      assert.match((await proxy.upgrade(t)).stderr, /cannot listen on \S+: EADDRINUSE/);
+      proxy.write('sniway.yaml', `admin: { listen: "${taken.address}" }\n${config()}`);
+      assert.match((await proxy.upgrade(t)).stderr, /admin server: cannot listen on \S+: EADDRINUSE/);
+      assert.deepEqual((await load.stop()).failures, []);
+      assert.ok(lstatSync(`${proxy.folder}/s.sock`).isSocket());
+      await echoes(t, { path: `${proxy.folder}/s.sock` });
+    });
+
     test('hand the admin server on', async t => {
       const args = ['-l', '127.0.0.1:0', '--engine', engine, '--admin', '127.0.0.1:0', '-s', 'example.com'];
       const proxy = await startUpgradable(t, args);

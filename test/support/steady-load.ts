@@ -57,7 +57,8 @@ export class SteadyLoad {
 
   constructor(options: LoadOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    // A test that has failed must not run for ever.
+    this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
     for (let count = 0; count < options.streams; count++) this.#streams.push(this.#startStream());
   }
 

@@ -148,8 +148,8 @@ export class LinuxEngine implements Engine {
     return this.#listeners.sockets();
   }
 
-  keepSocketFiles(): void {
-    this.#listeners.handOver();
+  keepSocketFiles(keeps: boolean): void {
+    this.#listeners.handOver(keeps);
   }
 
   async terminate(endReason: 'drained' | 'killed'): Promise<void> {

@@ -1,6 +1,7 @@
 /** The listening sockets that are open, each under a number, and how a reload replaces them. */
 import type { BoundAddress } from '../../events.ts';
 import type { ChangingSettings, ListenTarget, ListeningSocket } from '../engine.ts';
+import { openingOrder } from '../inherited-sockets.ts';
 import type { InheritedSockets } from '../inherited-sockets.ts';
 import { takeOpen } from '../listener-keys.ts';
 import {
@@ -64,8 +65,8 @@ export class ListenerSet {
   }
 
   /** Another process has them: their files stay, and so do their queues. */
-  handOver(): void {
-    this.#isHandedOver = true;
+  handOver(isHandedOver: boolean): void {
+    this.#isHandedOver = isHandedOver;
   }
 
   get isHandedOver(): boolean {
@@ -79,14 +80,15 @@ export class ListenerSet {
     const kept: { readonly sockets: OpenSockets; readonly settings: ListenSettings }[] = [];
     const next: OpenSockets[] = [];
     const abandon = (): void => fresh.forEach(sockets => closeListenSockets(this.#sockets, sockets));
-    for (const [index, target] of targets.entries()) {
+    for (const index of openingOrder(targets, this.#options.inherited)) {
+      const target = targets[index]!;
       const listen = this.#settingsOf(index, settings);
       try {
         const open = takeOpen(gone, target);
         const sockets = open ?? (await this.#openNew(target, listen));
         if (open === null) fresh.push(sockets);
         else kept.push({ sockets, settings: listen });
-        next.push(sockets);
+        next[index] = sockets;
       } catch (error) {
         abandon();
         throw error;

@@ -4,6 +4,7 @@ import type { BoundAddress, Notice } from '../../events.ts';
 import { QUEUE_DRAIN_MS } from '../../limits.ts';
 import type { ListenerRef } from '../../verdict.ts';
 import type { ListenTarget, ListeningSocket, TcpSettings } from '../engine.ts';
+import { openingOrder } from '../inherited-sockets.ts';
 import type { InheritedSockets } from '../inherited-sockets.ts';
 import { takeOpen } from '../listener-keys.ts';
 import type { ProxyGate } from '../proxy-in.ts';
@@ -45,12 +46,13 @@ export class PortableListeners {
     const fresh: OpenListener[] = [];
     const next: OpenListener[] = [];
     const abandon = (): void => fresh.forEach(listener => void listener.close(false));
-    for (const target of targets) {
+    for (const index of openingOrder(targets, this.#host.inherited)) {
+      const target = targets[index]!;
       const kept = takeOpen(gone, target);
       try {
         const listener = kept ?? (await OpenListener.open(target, tcp, this.#host));
         if (kept === null) fresh.push(listener);
-        next.push(listener);
+        next[index] = listener;
       } catch (error) {
         abandon();
         throw error;
@@ -73,8 +75,8 @@ export class PortableListeners {
   }
 
   /** Another process has them: their files stay, and so do their queues. */
-  handOver(): void {
-    this.#isHandedOver = true;
+  handOver(isHandedOver: boolean): void {
+    this.#isHandedOver = isHandedOver;
   }
 
   async close(): Promise<void> {

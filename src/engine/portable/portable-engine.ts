@@ -96,8 +96,8 @@ class PortableEngine implements Engine {
     return this.#listeners.sockets();
   }
 
-  keepSocketFiles(): void {
-    this.#listeners.handOver();
+  keepSocketFiles(keeps: boolean): void {
+    this.#listeners.handOver(keeps);
   }
 
   stopListening(): Promise<void> {
