@@ -95,9 +95,10 @@ export class Reloader {
 
   async #reload(why: string): Promise<void> {
     const { operator, proxy, service } = this.#parts;
-    if (service.isEnding) {
-      operator.say('warn', `${why}: no reload, since this process drains`);
-      return await service.reloaded({ signal: 'SIGHUP', ok: false, text: 'it drains' });
+    const hindrance = service.reloadHindrance;
+    if (hindrance !== null) {
+      operator.say('warn', `${why}: no reload, since ${hindrance}`);
+      return await service.reloaded({ signal: 'SIGHUP', ok: false, text: hindrance });
     }
     operator.say('info', `${why}: reading the configuration`);
     await service.reloading();

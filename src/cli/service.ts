@@ -62,9 +62,10 @@ export class Service {
     return this.#parts.inheritance.predecessor !== null && !this.#isReady;
   }
 
-  /** Whether this process drains, or another one has taken over. */
-  get isEnding(): boolean {
-    return this.#handedOver || this.#abort.signal.aborted;
+  /** Why this is no time to reload; null if it is. */
+  get reloadHindrance(): string | null {
+    if (this.#upgrading) return 'an upgrade is under way, which reads the configuration too';
+    return this.#isEnding() ? 'this process drains' : null;
   }
 
   /** Beginning to change, and how that ended; for reloads. */
@@ -132,8 +133,12 @@ export class Service {
     this.#pidFile?.answer({ signal: 'SIGUSR2', ok, text });
   }
 
+  #isEnding(): boolean {
+    return this.#handedOver || this.#abort.signal.aborted;
+  }
+
   #hindrance(): string | null {
-    if (this.isEnding) return 'this process drains already';
+    if (this.#isEnding()) return 'this process drains already';
     // Everything in a container ends with its first process.
     if (process.pid === 1) return 'this is the first process of a container: start a new container instead';
     return null;

@@ -45,7 +45,9 @@ async function findFacts(flags: ConfigFlags): Promise<UnitFacts> {
 }
 
 function serviceUnit({ command, configFile, drainTimeoutMs }: UnitFacts): string {
-  const start = [...command, 'run', '-c', configFile, '--pid-file', '/run/sniway/pid'].map(quote).join(' ');
+  const pidFile = ['--pid-file', '/run/sniway/pid'];
+  const start = [...command, 'run', '-c', configFile, ...pidFile].map(quote).join(' ');
+  const reload = [...command, 'reload', ...pidFile].map(quote).join(' ');
   return `[Unit]
 Description=Sniway, a proxy that routes TLS connections by server name
 Wants=network-online.target
@@ -56,7 +58,8 @@ Type=notify
 # A new process takes over in an upgrade; without koffi, systemd-notify speaks for it.
 NotifyAccess=all
 ExecStart=${start}
-ExecReload=/bin/kill -HUP $MAINPID
+# Fails, and says why, where the new configuration is wrong.
+ExecReload=${reload}
 # To upgrade: sniway upgrade --pid-file /run/sniway/pid
 Restart=on-failure
 RestartSec=1
