@@ -123,6 +123,7 @@ function decideRoute(hello: HelloFacts, client: Client, decider: Decider): UserQ
       detail: null,
     };
   }
+  client.route = route.name;
   const refusal = admitToRoute(route, { name, client }, decider);
   if (refusal === null && route.action.kind === 'function') {
     return { kind: 'function', route: route.name, proxy: route.action.proxy, options: route.options };
@@ -202,8 +203,8 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
 }
 
 /** Called for each client before anything of it is read: a verdict if its network may not use the listener, or null. */
-export function admit({ peer, listener }: Client, { listeners, policies }: Snapshot): RejectVerdict | null {
-  const rules = listeners[listener.index]?.rules ?? null;
+export function admit({ peer, listener }: Client, { policies }: Snapshot): RejectVerdict | null {
+  const { rules } = listener.facts;
   return rules === null || rules.admits(peer) ? null : reject('denied', policies.denied, CLIENT_NETWORK);
 }
 
@@ -213,11 +214,11 @@ function admitToRoute(
   { name, client }: { name: string; client: Client },
   { snapshot, live }: Decider,
 ): RejectVerdict | null {
-  const { policies, listeners } = snapshot;
+  const { policies } = snapshot;
   if (route.rules !== null && !route.rules.admits(client.peer)) {
     return { ...reject('denied', policies.denied, CLIENT_NETWORK), route: route.name };
   }
-  const listener = listeners[client.listener.index]?.scope ?? null;
+  const listener = client.listener.facts.scope;
   if (route.scope === null && listener === null && snapshot.scope === null) return null;
   const scopes = [route.scope, listener, snapshot.scope].filter((one): one is LimitScope => one !== null);
   const taken = takePlaces(live.limits, scopes, { peer: client.peer, serverName: name });

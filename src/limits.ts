@@ -84,6 +84,8 @@ export const PENDING_BYTES_MAX = 64 * 1024;
 export const RELAY_BUFFER_BYTES = 64 * 1024;
 /** Milliseconds that a listener which is closed goes on accepting while clients wait in its queue. */
 export const QUEUE_DRAIN_MS = 1_000;
+/** Milliseconds for which an address cache answers those who wait for it, after a reload has replaced it. */
+export const RESOLVER_REST_MS = 60_000;
 /** Connections that wait in the kernel for accept; the kernel caps it at net.core.somaxconn. */
 export const LISTEN_BACKLOG = 4096;
 

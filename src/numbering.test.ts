@@ -67,6 +67,20 @@ describe('Numbering', () => {
     assert.ok(seen.size <= NUMBERS_RESTING + 3, `${seen.size} numbers for one backend at a time`);
   });
 
+  test('what is taken out and put back has its number again, unless that is another one by now', () => {
+    const numbering = new Numbering(configOf({ a: [1] }));
+    const reload = (routes: Readonly<Record<string, readonly number[]>>): Record<string, number> => {
+      const { config, commit } = numbering.renumber(configOf(routes), FREE);
+      commit();
+      return idsOf(config);
+    };
+    reload({ b: [1] });
+    assert.deepEqual(reload({ b: [1], a: [1] }), { 'b 1': 1, 'a 1': 0 });
+    reload({ b: [1] });
+    for (let round = 0; round <= NUMBERS_RESTING + 1; round++) reload({ [`c${round}`]: [1] });
+    assert.notEqual(reload({ a: [1] })['a 1'], 0);
+  });
+
   test('the slot of a limit stays with its route', () => {
     const numbering = new Numbering(configOf({ a: [1], b: [1] }, true));
     const { config } = numbering.renumber(configOf({ z: [1], b: [1] }, true), FREE);

@@ -89,7 +89,7 @@ class NumberStock {
   #assigned: ReadonlyMap<string, number>;
   #next: number;
   readonly #end: number;
-  #resting: readonly number[] = [];
+  #resting: ReadonlyMap<string, number> = new Map();
 
   constructor(assigned: ReadonlyMap<string, number>, first: number, end: number) {
     this.#assigned = assigned;
@@ -99,17 +99,24 @@ class NumberStock {
 
   /** Null if there are too few. Nothing has changed before `commit`. */
   plan(keys: readonly string[], isBusy: (number: number) => boolean): Plan | null {
+    const wanted = new Set(keys);
     const numbers = new Map<string, number>();
     const added: number[] = [];
-    const resting = [...this.#resting];
+    const resting = new Map(this.#resting);
     let next = this.#next;
+    const wakeUp = (key: string): number | undefined => {
+      const number = resting.get(key);
+      resting.delete(key);
+      return number;
+    };
     const reuse = (): number => {
-      const at = resting.findIndex(number => !isBusy(number));
-      return at === -1 ? -1 : resting.splice(at, 1)[0]!;
+      const idle = [...resting].find(([key, number]) => !isBusy(number) && !wanted.has(key));
+      return idle === undefined ? -1 : (wakeUp(idle[0]) ?? -1);
     };
     for (const key of keys) {
-      const known = this.#assigned.get(key);
-      let number = known ?? (resting.length > NUMBERS_RESTING ? reuse() : -1);
+      // What comes back before its number is another's goes on where it was.
+      const known = this.#assigned.get(key) ?? wakeUp(key);
+      let number = known ?? (resting.size > NUMBERS_RESTING ? reuse() : -1);
       if (number === -1 && next < this.#end) number = next++;
       if (number === -1) number = reuse();
       if (number === -1) return null;
@@ -118,7 +125,7 @@ class NumberStock {
     }
     const commit = (): void => {
       const gone = [...this.#assigned].filter(([key]) => !numbers.has(key));
-      this.#resting = [...resting, ...gone.map(([, number]) => number)];
+      this.#resting = new Map([...resting, ...gone]);
       this.#assigned = numbers;
       this.#next = next;
     };
@@ -135,13 +142,21 @@ function backendKeys(config: PlainConfig): { key: string; backend: PlainBackend 
 
 function slotKeys({ listen, routes, slots }: Numbered): { key: string; slot: number }[] {
   const all = [
-    ...listen.map((target, index) => ({
-      key: `listener ${index} ${formatListenTarget(target)}`,
-      slot: slots.listeners[index] ?? -1,
-    })),
+    ...keysOfListeners(listen).map((key, index) => ({ key, slot: slots.listeners[index] ?? -1 })),
     ...routes.map(({ name }, index) => ({ key: `route ${name}`, slot: slots.routes[index] ?? -1 })),
   ];
   return all.filter(({ slot }) => slot >= 0);
+}
+
+/** Those on ports that the kernel chooses are told apart by their order. */
+function keysOfListeners(listen: readonly ListenTarget[]): string[] {
+  const counts = new Map<string, number>();
+  return listen.map(target => {
+    const text = formatListenTarget(target);
+    const count = counts.get(text) ?? 0;
+    counts.set(text, count + 1);
+    return `listener ${text} ${count}`;
+  });
 }
 
 function renumberRoutes(config: PlainConfig, numbers: ReadonlyMap<string, number>): readonly PlainRoute[] {

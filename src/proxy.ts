@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { BackendKeeper } from './backends/backend-keeper.ts';
+import type { NameResolver } from './backends/names.ts';
 import { inspectConfig, requireSound } from './config/check-config.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { SniwayConfig } from './config/sniway-config.ts';
@@ -91,6 +92,8 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   readonly #selected: SelectedEngine;
   readonly #engine: Engine;
   readonly #keeper: BackendKeeper;
+  /** Of now, whenever it is asked: a function may take its time, and a reload come meanwhile. */
+  readonly #names: NameResolver = { resolve: (...asked) => this.#keeper.names.resolve(...asked) };
   readonly #departed: DepartedRoutes;
   readonly #userCode: UserCode;
   readonly #announcer: Announcer;
@@ -303,6 +306,10 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     return this.#inForce.pending;
   }
 
+  listener(index: number): ReturnType<EngineHost['listener']> {
+    return this.#inForce.decider.snapshot.listeners[index]!;
+  }
+
   admit(client: Client): ReturnType<EngineHost['admit']> {
     return admit(client, this.#inForce.decider.snapshot);
   }
@@ -314,7 +321,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   }
 
   settle(...[question, asker]: Parameters<EngineHost['settle']>): ReturnType<EngineHost['settle']> {
-    return this.#userCode.settle(question, asker, this.#inForce.settleContext(this.#keeper.names));
+    return this.#userCode.settle(question, asker, this.#inForce.settleContext(this.#names));
   }
 
   refuse(refusal: Parameters<EngineHost['refuse']>[0]): ReturnType<EngineHost['refuse']> {

@@ -13,7 +13,15 @@ import type { LimitScope, PlainLimits } from './limiting/limiter.ts';
 import { FIRST_SCOPE_SLOT, PROXY_SLOT } from './limiting/limiter.ts';
 import { createRouteTable } from './routing/route-table.ts';
 import type { RouteTable } from './routing/route-table.ts';
-import type { Answer, Endpoint, ProxyOut, RelayOptions, RelaySpans, RelayVerdict } from './verdict.ts';
+import type {
+  Answer,
+  Endpoint,
+  ListenerFacts,
+  ProxyOut,
+  RelayOptions,
+  RelaySpans,
+  RelayVerdict,
+} from './verdict.ts';
 
 /** What one route does with the connections it matches. */
 export type RouteAction =
@@ -124,18 +132,12 @@ export interface SnapshotRoute {
   readonly scope: LimitScope | null;
 }
 
-/** A listener as decisions see it. */
-export interface SnapshotListener {
-  readonly rules: AccessRules | null;
-  readonly scope: LimitScope | null;
-}
-
 /** Immutable; replaced as a whole, never changed. */
 export interface Snapshot {
   readonly routes: readonly SnapshotRoute[];
   readonly policies: Policies;
   readonly table: RouteTable;
-  readonly listeners: readonly SnapshotListener[];
+  readonly listeners: readonly ListenerFacts[];
   /** Limits of the whole proxy. */
   readonly scope: LimitScope | null;
   readonly pending: PendingLimits;

@@ -1,4 +1,6 @@
 /** What is decided about a connection: where it goes, or what its client gets to see instead. */
+import type { AccessRules } from './limiting/access-rules.ts';
+import type { LimitScope } from './limiting/limiter.ts';
 import type { EndReason } from './events.ts';
 import type { HelloInvalid } from './wire/hello-reader.ts';
 import type { PeerAddress } from './wire/peer-address.ts';
@@ -58,10 +60,16 @@ export interface Asker {
   gone?: (() => void) | undefined;
 }
 
+/** What holds for those who connect to a listener. */
+export interface ListenerFacts {
+  readonly rules: AccessRules | null;
+  readonly scope: LimitScope | null;
+}
+
 /** A listener as its connections know it. */
 export interface ListenerRef {
-  /** Its place among the listeners of the configuration in force; -1 once it is none of them. */
-  readonly index: number;
+  /** As the last configuration had it that knows the listener: they outlive it. */
+  readonly facts: ListenerFacts;
   /** As in `BoundAddress.text`. */
   readonly text: string;
 }
@@ -73,6 +81,8 @@ export interface Client extends Asker {
   readonly listener: ListenerRef;
   /** Put here by a decision to relay; the connection's owner releases it, whatever becomes of the connection. */
   ticket: Ticket | null;
+  /** The name of the route that takes it, once one does; put here by a decision, whatever that has to wait for. */
+  route: string | null;
 }
 
 /** How a relay is carried out. */

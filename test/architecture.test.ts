@@ -11,9 +11,9 @@ const source = join(projectRoot, 'src');
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   wire: ['base'],
-  verdict: ['base', 'wire'],
-  routing: ['base', 'wire'],
   limiting: ['base', 'wire'],
+  verdict: ['base', 'wire', 'limiting types'],
+  routing: ['base', 'wire'],
   backends: ['base', 'wire', 'verdict'],
   decide: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting'],
   engine: ['base', 'wire', 'verdict', 'decide types'],

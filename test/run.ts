@@ -23,7 +23,7 @@ if (files.length === 0) {
 }
 const run = spawnSync(
   process.execPath,
-  ['--test', '--test-concurrency=2', '--test-timeout=120000', '--test-reporter=spec', ...flags, ...files],
+  ['--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...flags, ...files],
   { stdio: ['ignore', 'inherit', 'inherit'] },
 );
 process.exit(run.status ?? 1);

@@ -3,6 +3,7 @@
  * tells what becomes of them.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { RESOLVER_REST_MS } from '../limits.ts';
 import type { BackendChange, BackendState, Notice } from '../events.ts';
 import type { AddressGuard } from './address-guard.ts';
 import type { AddressBook, PublishedAddresses } from './address-book.ts';
@@ -52,6 +53,8 @@ export interface KeeperReports {
 
 export class BackendKeeper {
   #names: AddressCache;
+  /** Those of earlier resolvers, with when they are closed. */
+  readonly #retired = new Map<AddressCache, NodeJS.Timeout>();
   #options: KeeperOptions;
   readonly #reports: KeeperReports;
   #publisher: AddressPublisher;
@@ -103,11 +106,15 @@ export class BackendKeeper {
     this.#hosts = hostsOf(plan.backends);
     this.#publish(before.publisher.withdrawn(this.#publisher));
     if (sameResolver) for (const host of this.#publisher.hosts) this.#republish(host);
-    else before.names.close();
+    else this.#retire(before.names);
     this.start();
   }
 
   close(): void {
+    for (const [names, timer] of this.#retired) {
+      clearTimeout(timer);
+      names.close();
+    }
     this.#names.close();
     this.#checker.close();
     this.#ejections.close();
@@ -126,6 +133,16 @@ export class BackendKeeper {
   /** Connections of a route could connect to nothing: where its names lead may have changed. */
   dialFailed(route: string): void {
     for (const host of this.#hosts.get(route) ?? []) this.names.recheck(host);
+  }
+
+  /** Connections may be waiting for its answers. */
+  #retire(names: AddressCache): void {
+    names.watch([]);
+    const timer = setTimeout(() => {
+      this.#retired.delete(names);
+      names.close();
+    }, RESOLVER_REST_MS);
+    this.#retired.set(names, timer.unref());
   }
 
   #createPublisher(): AddressPublisher {

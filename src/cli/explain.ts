@@ -115,7 +115,12 @@ function describeOutcome({ outcome }: RouteCandidate): string {
 }
 
 /** A client that no network and no limit keeps out: what is explained holds for those who are let in. */
-const ANYBODY: Client = { peer: UNIX_PEER, listener: { index: -1, text: '' }, ticket: null };
+const ANYBODY: Client = {
+  peer: UNIX_PEER,
+  listener: { facts: { rules: null, scope: null }, text: '' },
+  ticket: null,
+  route: null,
+};
 
 function withoutLimits(snapshot: Snapshot): Snapshot {
   const routes = snapshot.routes.map(route => ({ ...route, rules: null, scope: null }));

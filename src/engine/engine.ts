@@ -13,7 +13,15 @@ import type {
 import type { Question } from '../decide.ts';
 import type { PublishedAddresses, SharedMemory } from '../live.ts';
 import type { PendingLimits, PlainConfig } from '../snapshot.ts';
-import type { Asker, BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../verdict.ts';
+import type {
+  Asker,
+  BackendOutcome,
+  Client,
+  Refusal,
+  RejectVerdict,
+  Verdict,
+  ListenerFacts,
+} from '../verdict.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
 import type { PendingCounts } from './pending-hellos.ts';
@@ -46,6 +54,8 @@ export interface EngineHost {
    * `client` is the one that a trusted proxy has named, where one has.
    */
   decide(hello: ClientHello, client: Client): Verdict | Promise<Verdict>;
+  /** What holds for those who connect to the listener of this index in the configuration in force. */
+  listener(index: number): ListenerFacts;
   /** Called when a client was accepted, before anything of it is read: a verdict if it is refused, or null. */
   admit(client: Client): RejectVerdict | null;
   /** Counts connections whose hello has not come, for each client. */

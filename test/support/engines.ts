@@ -44,6 +44,7 @@ export async function startEngine(
           : decision;
       },
       settle: () => new Promise(() => undefined),
+      listener: index => snapshot.listeners[index]!,
       admit: client => admit(client, snapshot),
       pending: new PendingCounts(live.limits, checked.pending.perClient),
       takeBackend: backend => live.ledger.take(backend),

@@ -126,9 +126,10 @@ export class WorkerRig {
     const connection = new LinuxConnection(this.context, {
       fd,
       id: 1,
-      listener: { index: 0, number: 0, text: 'rig' },
+      listener: { facts: { rules: null, scope: null }, number: 0, text: 'rig' },
       peer,
       ticket: null,
+      route: null,
     });
     try {
       connection.start(this.context.settings.hello, null);

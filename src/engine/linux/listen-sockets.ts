@@ -20,10 +20,12 @@ import {
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
+  SO_KEEPALIVE,
   SO_REUSEADDR,
   SO_REUSEPORT,
   TCP_DEFER_ACCEPT,
   TCP_NODELAY,
+  TCP_USER_TIMEOUT,
 } from './syscalls/constants.ts';
 import { familyOf } from './syscalls/layouts.ts';
 import { errnoName } from './syscalls/system-error.ts';
@@ -101,6 +103,9 @@ export function adjustListenSockets(
 /** What sockets accepted there inherit, and how they are accepted. */
 function prepareTcp(sockets: Sockets, fd: number, { tcp, defers }: ListenSettings): void {
   sockets.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  // What an earlier configuration, or an earlier process, has set there must go.
+  if (tcp.keepaliveIdleMs === 0) sockets.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+  if (tcp.userTimeoutMs === 0) sockets.setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
   sockets.keepAlive(fd, tcp);
   sockets.setOption(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defers ? DEFER_ACCEPT_S : 0);
 }

@@ -3,7 +3,7 @@ import type { BoundAddress } from '../../events.ts';
 import type { ChangingSettings, ListenTarget, ListeningSocket } from '../engine.ts';
 import { openingOrder } from '../inherited-sockets.ts';
 import type { InheritedSockets } from '../inherited-sockets.ts';
-import { takeOpen } from '../listener-keys.ts';
+import { requireOpenable, takeOpen } from '../listener-keys.ts';
 import {
   adjustListenSockets,
   closeListenSockets,
@@ -35,6 +35,7 @@ export class ListenerSet {
   readonly #sockets: Sockets;
   readonly #options: ListenerSetOptions;
   #isHandedOver = false;
+  #hasOpened = false;
   #open: readonly OpenSockets[] = [];
   /** The texts of all that ever were, by number: records may tell of connections that have outlived their listener. */
   readonly #texts: string[] = [];
@@ -75,17 +76,19 @@ export class ListenerSet {
 
   /** Opens what is missing; rejects with nothing changed if something cannot be opened. */
   async prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<OpenedSockets> {
+    const isStart = !this.#hasOpened;
     const gone = new Set(this.#open);
     const fresh: OpenSockets[] = [];
     const kept: { readonly sockets: OpenSockets; readonly settings: ListenSettings }[] = [];
     const next: OpenSockets[] = [];
-    const abandon = (): void => fresh.forEach(sockets => closeListenSockets(this.#sockets, sockets));
+    const abandon = (): void => fresh.forEach(sockets => this.#close(sockets));
     for (const index of openingOrder(targets, this.#options.inherited)) {
       const target = targets[index]!;
       const listen = this.#settingsOf(index, settings);
       try {
         const open = takeOpen(gone, target);
-        const sockets = open ?? (await this.#openNew(target, listen));
+        if (open === null) requireOpenable(target, this.#options.inherited, isStart);
+        const sockets = open ?? (await this.#openNew(target, { listen, taken: [...gone, ...next] }));
         if (open === null) fresh.push(sockets);
         else kept.push({ sockets, settings: listen });
         next[index] = sockets;
@@ -99,27 +102,34 @@ export class ListenerSet {
       abandon,
       apply: () => {
         this.#open = next;
+        this.#hasOpened = true;
         for (const one of kept) adjustListenSockets(this.#sockets, one.sockets, one.settings);
-        return () => gone.forEach(sockets => closeListenSockets(this.#sockets, sockets));
+        return () => gone.forEach(sockets => this.#close(sockets));
       },
     };
   }
 
   close(): void {
-    for (const sockets of this.#open) {
-      closeListenSockets(this.#sockets, this.#isHandedOver ? { ...sockets, path: null } : sockets);
-    }
+    for (const sockets of this.#open) this.#close(sockets);
     this.#open = [];
   }
 
-  async #openNew(target: ListenTarget, settings: ListenSettings): Promise<OpenSockets> {
-    const opened = await openListenSockets(this.#sockets, target, settings);
-    return { ...opened, number: this.#numberOf(opened.address.text) };
+  #close(sockets: OpenSockets): void {
+    closeListenSockets(this.#sockets, this.#isHandedOver ? { ...sockets, path: null } : sockets);
   }
 
-  /** An address that comes back has its number again: there is one for each address that was ever listened on. */
-  #numberOf(text: string): number {
-    const known = this.#texts.indexOf(text);
+  async #openNew(
+    target: ListenTarget,
+    { listen, taken }: { listen: ListenSettings; taken: readonly (OpenSockets | undefined)[] },
+  ): Promise<OpenSockets> {
+    const opened = await openListenSockets(this.#sockets, target, listen);
+    const numbers = new Set(taken.map(sockets => sockets?.number));
+    return { ...opened, number: this.#numberOf(opened.address.text, numbers) };
+  }
+
+  /** An address that comes back has a number again that it had; two inherited sockets may be bound to the same one. */
+  #numberOf(text: string, taken: ReadonlySet<number | undefined>): number {
+    const known = this.#texts.findIndex((other, number) => other === text && !taken.has(number));
     return known === -1 ? this.#texts.push(text) - 1 : known;
   }
 

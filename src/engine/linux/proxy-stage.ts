@@ -57,7 +57,7 @@ export abstract class ProxiedSide extends ClientSide {
     this.proxied = step.client;
     if (step.client !== null) {
       const { listener } = this.accepted;
-      this.client = { peer: peerOfEnd(step.client.source), listener, ticket: null };
+      this.client = { peer: peerOfEnd(step.client.source), listener, ticket: null, route: null };
     }
     this.context.reactor.timers.cancel(this);
     this.beginHello(nowMs());

@@ -7,7 +7,7 @@ import { WorkerCounters } from './shared-state.ts';
 
 const facts = (id: number) => ({
   id,
-  listener: { index: 0, number: 0, text: 'here' },
+  listener: { facts: { rules: null, scope: null }, number: 0, text: 'here' },
   peer: { family: 4, port: 1, words: [0, 0, 0, 0x7f000001] } as const,
 });
 

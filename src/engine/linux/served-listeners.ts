@@ -6,6 +6,9 @@ import type { WorkerListener } from './messages.ts';
 import type { NumberedListener } from './records.ts';
 import type { WorkerContext } from './worker-context.ts';
 
+/** How a configuration has a listener. */
+export type ListenerTerms = Pick<ServedListener, 'facts' | 'gate'>;
+
 export interface ServedListener extends NumberedListener {
   /** Reads the PROXY headers of trusted peers; null where all are refused. */
   readonly gate: ProxyGate | null;
@@ -34,16 +37,19 @@ export class ServedListeners {
     this.#host = host;
   }
 
-  /** Accepts on these, and on no others any more once their queues are empty. `gates` by index. */
-  serve(listeners: readonly WorkerListener[], gates: readonly (ProxyGate | null)[]): void {
+  /** Accepts on these, and on no others any more once their queues are empty. `terms` by index. */
+  serve(listeners: readonly WorkerListener[], terms: readonly ListenerTerms[]): void {
     const gone = new Map(this.#open.map(open => [open.listener.number, open]));
     const next: Open[] = [];
     for (const [index, given] of listeners.entries()) {
-      const gate = gates[index] ?? null;
+      const { facts, gate } = terms[index]!;
       const kept = gone.get(given.number);
       gone.delete(given.number);
-      if (kept === undefined) next.push(this.#start(given, { index, gate }));
-      else next.push(Object.assign(kept, { listener: Object.assign(kept.listener, { index, gate }) }));
+      if (kept === undefined) next.push(this.#start(given, { facts, gate }));
+      else {
+        Object.assign(kept.listener, { facts, gate });
+        next.push(kept);
+      }
     }
     this.#open = next;
     for (const open of gone.values()) this.#retire(open, false);
@@ -55,9 +61,9 @@ export class ServedListeners {
     this.#open = [];
   }
 
-  #start(given: WorkerListener, { index, gate }: { index: number; gate: ProxyGate | null }): Open {
+  #start(given: WorkerListener, { facts, gate }: ListenerTerms): Open {
     const { fds, number, text } = given;
-    const listener = { index, number, text, gate };
+    const listener = { facts, number, text, gate };
     const acceptor = new Acceptor(this.#context, {
       fds,
       text,
@@ -71,12 +77,11 @@ export class ServedListeners {
    * Whoever is in the queue has connected already, and would be reset. The kernel takes nobody in behind them, although
    * the socket is closed only when all workers have left it (a listening socket that is shut down stops listening).
    */
-  #retire({ acceptor, given, listener }: Open, isHandedOver: boolean): void {
+  #retire({ acceptor, given }: Open, isHandedOver: boolean): void {
     if (given.owned && !isHandedOver) {
       acceptor.drain();
       for (const fd of given.fds) this.#context.sockets.stopListening(fd);
     }
     acceptor.close();
-    listener.index = -1;
   }
 }

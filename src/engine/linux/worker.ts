@@ -33,7 +33,7 @@ import { Reactor } from './reactor.ts';
 import type { EventOwner } from './reactor.ts';
 import { RecordOutbox } from './record-outbox.ts';
 import { ServedListeners } from './served-listeners.ts';
-import type { ServedListener } from './served-listeners.ts';
+import type { ListenerTerms, ServedListener } from './served-listeners.ts';
 import { DescriptorOwners, WorkerCounters } from './shared-state.ts';
 import { Sockets } from './sockets.ts';
 import { EPOLLIN } from './syscalls/constants.ts';
@@ -84,7 +84,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     sockets.keepReserve(SPARE_DESCRIPTORS);
     reactor.watch(this.#start.wakeFd, EPOLLIN, this, 0);
     const { listeners, plain } = this.#start;
-    this.#listeners.serve(listeners, createProxyGates(plain.listeners));
+    this.#listeners.serve(listeners, this.#terms(plain));
     this.#tell({ kind: 'ready' });
     reactor.run(() => this.#records.beforeSleep());
     this.#records.flush();
@@ -205,8 +205,8 @@ class LinuxWorker implements WorkerHost, EventOwner {
         return;
       case 'end-routes':
         for (const connection of this.#connections.list()) {
-          if (connection.route !== null && message.routes.has(connection.route))
-            connection.terminate('drained');
+          const route = connection.route ?? connection.client.route;
+          if (route !== null && message.routes.has(route)) connection.terminate('drained');
         }
         return;
       case 'list-open':
@@ -236,8 +236,14 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#context.settings = settings;
     this.#deferredHello = deferredHello(settings);
     this.#pending.update(...this.#pendingBounds(plain));
-    this.#listeners.serve(listeners, createProxyGates(plain.listeners));
+    this.#listeners.serve(listeners, this.#terms(plain));
+    this.#dialFailedMs.clear();
     this.#tell({ kind: 'reloaded' });
+  }
+
+  #terms(plain: PlainConfig): ListenerTerms[] {
+    const facts = this.#decider.snapshot.listeners;
+    return createProxyGates(plain.listeners).map((gate, index) => ({ gate, facts: facts[index]! }));
   }
 
   /** A worker's share of them. */
@@ -270,7 +276,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   #admit(fd: number, peer: PeerAddress, listener: ServedListener): LinuxConnection {
     const { index, workers } = this.#start;
     const id = this.#counters.countAccepted() * workers + index + 1;
-    const accepted = { fd, id, listener, peer, ticket: null };
+    const accepted = { fd, id, listener, peer, ticket: null, route: null };
     const connection = new LinuxConnection(this.#context, accepted);
     this.#connections.add(connection);
     if (this.#counters.wantsOpened) {

@@ -126,9 +126,9 @@ export class PortableConnection {
     this.#pending = null;
   }
 
-  /** The name of its route; null before it is decided. */
+  /** The name of the route that takes it; null before one does. */
   get route(): string | null {
-    return this.#log.route;
+    return this.#log.route ?? this.#client.route;
   }
 
   /** Gives up on a client that has gone already. */
@@ -395,5 +395,5 @@ export class PortableConnection {
 
 /** A client that nothing has been decided on yet. */
 function clientOf({ address, port }: ClientAddress, listener: ListenerRef): Client {
-  return { peer: parsePeerAddress(address, port), listener, ticket: null };
+  return { peer: parsePeerAddress(address, port), listener, ticket: null, route: null };
 }

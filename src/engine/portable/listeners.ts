@@ -2,11 +2,11 @@
 import type { Socket } from 'node:net';
 import type { BoundAddress, Notice } from '../../events.ts';
 import { QUEUE_DRAIN_MS } from '../../limits.ts';
-import type { ListenerRef } from '../../verdict.ts';
+import type { ListenerFacts, ListenerRef } from '../../verdict.ts';
 import type { ListenTarget, ListeningSocket, TcpSettings } from '../engine.ts';
 import { openingOrder } from '../inherited-sockets.ts';
 import type { InheritedSockets } from '../inherited-sockets.ts';
-import { takeOpen } from '../listener-keys.ts';
+import { requireOpenable, takeOpen } from '../listener-keys.ts';
 import type { ProxyGate } from '../proxy-in.ts';
 import { closeListener, listeningSockets, openListener } from './listener.ts';
 import type { Listener } from './listener.ts';
@@ -17,6 +17,9 @@ export interface PortableListener extends ListenerRef {
   readonly gate: ProxyGate | null;
 }
 
+/** How a configuration has a listener. */
+export type ListenerTerms = Pick<PortableListener, 'facts' | 'gate'>;
+
 export interface ListenersHost {
   readonly inherited?: InheritedSockets;
   readonly accept: (socket: Socket, listener: PortableListener) => void;
@@ -25,8 +28,8 @@ export interface ListenersHost {
 
 export interface OpenedListeners {
   readonly addresses: readonly BoundAddress[];
-  /** `gates` by the index of the listener. */
-  apply(gates: readonly (ProxyGate | null)[]): void;
+  /** By the index of the listener. */
+  apply(terms: readonly ListenerTerms[]): void;
   abandon(): void;
 }
 
@@ -35,6 +38,7 @@ export class PortableListeners {
   #open: readonly OpenListener[] = [];
   readonly #closing = new Set<Promise<void>>();
   #isHandedOver = false;
+  #hasOpened = false;
 
   constructor(host: ListenersHost) {
     this.#host = host;
@@ -42,14 +46,18 @@ export class PortableListeners {
 
   /** Opens what is missing for these targets; rejects with nothing changed if one cannot be opened. */
   async prepare(targets: readonly ListenTarget[], tcp: TcpSettings): Promise<OpenedListeners> {
+    // An address that is to be listened on again must be free.
+    await Promise.all(this.#closing);
+    const isStart = !this.#hasOpened;
     const gone = new Set(this.#open);
     const fresh: OpenListener[] = [];
     const next: OpenListener[] = [];
-    const abandon = (): void => fresh.forEach(listener => void listener.close(false));
+    const abandon = (): void => fresh.forEach(listener => this.#retire(listener, this.#isHandedOver));
     for (const index of openingOrder(targets, this.#host.inherited)) {
       const target = targets[index]!;
       const kept = takeOpen(gone, target);
       try {
+        if (kept === null) requireOpenable(target, this.#host.inherited, isStart);
         const listener = kept ?? (await OpenListener.open(target, tcp, this.#host));
         if (kept === null) fresh.push(listener);
         next[index] = listener;
@@ -61,10 +69,11 @@ export class PortableListeners {
     return {
       addresses: next.map(({ address }) => address),
       abandon,
-      apply: gates => {
+      apply: terms => {
         this.#open = next;
-        for (const listener of gone) this.#retire(listener);
-        for (const [index, listener] of next.entries()) listener.use(index, gates[index] ?? null, tcp);
+        this.#hasOpened = true;
+        for (const listener of gone) this.#retire(listener, this.#isHandedOver);
+        for (const [index, listener] of next.entries()) listener.use(terms[index]!, tcp);
       },
     };
   }
@@ -80,20 +89,23 @@ export class PortableListeners {
   }
 
   async close(): Promise<void> {
-    for (const listener of this.#open) this.#retire(listener);
+    for (const listener of this.#open) this.#retire(listener, this.#isHandedOver);
     this.#open = [];
     await Promise.all(this.#closing);
   }
 
-  #retire(listener: OpenListener): void {
-    const closed = listener.close(this.#isHandedOver).finally(() => this.#closing.delete(closed));
+  #retire(listener: OpenListener, isHandedOver: boolean): void {
+    const closed = listener.close(isHandedOver).finally(() => this.#closing.delete(closed));
     this.#closing.add(closed);
   }
 }
 
+/** Of a listener whose clients wait. */
+const NOBODY_YET: ListenerFacts = { rules: null, scope: null };
+
 class OpenListener implements PortableListener {
   readonly target: ListenTarget;
-  index = -1;
+  facts: ListenerFacts = NOBODY_YET;
   gate: ProxyGate | null = null;
   readonly #host: ListenersHost;
   readonly #openedWith: TcpSettings;
@@ -133,9 +145,9 @@ class OpenListener implements PortableListener {
     return this.address.text;
   }
 
-  /** Takes clients from now on, as the listener of this index. */
-  use(index: number, gate: ProxyGate | null, tcp: TcpSettings): void {
-    this.index = index;
+  /** Takes clients from now on, on these terms. */
+  use({ facts, gate }: ListenerTerms, tcp: TcpSettings): void {
+    this.facts = facts;
     this.gate = gate;
     this.#tcp = tcp;
     const early = this.#early ?? [];
@@ -148,7 +160,6 @@ class OpenListener implements PortableListener {
     if (this.listener.isOurs && !isHandedOver) await this.#drain();
     for (const socket of this.#early ?? []) socket.destroy();
     this.#early = null;
-    this.index = -1;
     closeListener(this.listener, isHandedOver);
     await new Promise(resolve => setImmediate(resolve));
   }

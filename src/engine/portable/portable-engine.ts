@@ -85,7 +85,8 @@ class PortableEngine implements Engine {
       apply: () => {
         this.#settings = { ...this.#settings, ...settings };
         this.#pending.update(this.#host.pending, settings.pending.all);
-        opened.apply(createProxyGates(settings.plain.listeners));
+        const gates = createProxyGates(settings.plain.listeners);
+        opened.apply(gates.map((gate, index) => ({ gate, facts: this.#host.listener(index) })));
         return Promise.resolve();
       },
       abandon: () => opened.abandon(),

@@ -24,6 +24,7 @@ import {
   startAt,
 } from '../../support/reloads.ts';
 import type { EngineName } from '../conformance.ts';
+import { describeReloadEdges } from './reload-edges.ts';
 import { describeState } from './reload-state.ts';
 
 export function describeReload(engine: EngineName): void {
@@ -32,6 +33,7 @@ export function describeReload(engine: EngineName): void {
     describeListeners(engine);
     describeState(engine);
     describeFailures(engine);
+    describeReloadEdges(engine);
   });
 }
 

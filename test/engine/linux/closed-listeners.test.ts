@@ -26,7 +26,10 @@ function serve(t: TestContext, owned: boolean): Served {
     },
     refused: () => undefined,
   });
-  listeners.serve([{ fds: [rig.front.fd], number: 0, text: 'front', owned }], [null]);
+  listeners.serve(
+    [{ fds: [rig.front.fd], number: 0, text: 'front', owned }],
+    [{ gate: null, facts: { rules: null, scope: null } }],
+  );
   return { rig, listeners, accepted: () => accepted };
 }
 
