@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
+import { run } from '../../test/support/programs.ts';
 import { startSuccessor } from './successor.ts';
 import type { SuccessorOptions, SuccessorOutcome } from './successor.ts';
 
@@ -63,6 +64,19 @@ describe('startSuccessor()', () => {
       await failureOf('', { sockets: [{ fd: 1_000_000, name: 'none' }] }),
       /no new process can be started: .*EBADF|ended with/,
     );
+  });
+
+  test('says so where no descriptor is left, and harms nothing', async t => {
+    const program = `import { closeSync, openSync } from 'node:fs';
+      import { startSuccessor } from '${new URL('./successor.js', import.meta.url).href}';
+      const fds = [];
+      try { for (;;) fds.push(openSync('/dev/null')); } catch {}
+      const { why } = await startSuccessor({ sockets: [], abort: new AbortController().signal });
+      setImmediate(() => { fds.forEach(closeSync); console.log(why); });`;
+    const limited = 'ulimit -n 100; exec "$0" --input-type=module -e "$1"';
+    const { code, stdout, stderr } = await run(t, ['/bin/sh', '-c', limited, process.execPath, program]);
+    assert.equal(stderr, '');
+    assert.deepEqual([code, stdout], [0, 'no new process can be started: spawn /bin/sh EMFILE\n']);
   });
 
   test('ends a process that is not ready in time', async () => {
