@@ -91,6 +91,7 @@ describe('startSuccessor()', () => {
     const outcome = startScript('setInterval(() => {}, 1000)', { abort: abort.signal });
     setImmediate(() => abort.abort());
     assert.deepEqual(await outcome, { ok: false, why: 'this process ends' });
+    assert.equal(await failureOf(`say('READY=1');`, { abort: abort.signal }), 'this process ends');
     const late = new AbortController();
     const ready = await startScript(`say('READY=1'); setInterval(() => {}, 1000);`, { abort: late.signal });
     late.abort();

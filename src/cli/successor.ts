@@ -29,6 +29,8 @@ const SCRIPT =
   'if [ -n "$WATCHDOG_PID" ]; then WATCHDOG_PID=$$; export WATCHDOG_PID; fi; ' +
   'exec "$0" "$@"';
 
+const ENDING = 'this process ends';
+
 export interface SuccessorOptions {
   /** In the order of their descriptors in the new process, from 3 on. */
   readonly sockets: readonly HandedSocket[];
@@ -42,9 +44,10 @@ export interface SuccessorOptions {
 /** Resolves when the new process is ready, or has ended; never rejects. */
 export async function startSuccessor(options: SuccessorOptions): Promise<SuccessorOutcome> {
   const { abort, timeoutMs = UPGRADE_TIMEOUT_MS } = options;
+  if (abort.aborted) return { ok: false, why: ENDING };
   try {
     const birth = new Birth(spawnSuccessor(options), FIRST_FD + options.sockets.length, timeoutMs);
-    abort.addEventListener('abort', () => birth.end('this process ends'), { once: true });
+    abort.addEventListener('abort', () => birth.end(ENDING), { once: true });
     return await birth.outcome;
   } catch (error) {
     return { ok: false, why: `no new process can be started: ${String(error)}` };
