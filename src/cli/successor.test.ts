@@ -86,6 +86,13 @@ describe('startSuccessor()', () => {
     assert.ok(performance.now() - started < 20_000);
   });
 
+  test('tells what a process has said that fails, and does not end in time', async () => {
+    const why = await failureOf(`say('FAILED="EADDRINUSE"'); setInterval(() => {}, 1000);`, {
+      timeoutMs: 2_000,
+    });
+    assert.equal(why, 'the new process was not ready within 2s, and was ended:\nEADDRINUSE');
+  });
+
   test('ends it when the process that starts it ends, but not once it is ready', async () => {
     const abort = new AbortController();
     const outcome = startScript('setInterval(() => {}, 1000)', { abort: abort.signal });

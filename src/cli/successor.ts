@@ -81,7 +81,7 @@ class Birth {
     this.#child = child;
     // Also where `spawn` has failed: that is told later, and would end this process if nobody listened.
     child.on('error', error => this.#fail(`no new process can be started: ${error.message}`));
-    child.once('close', (code, signal) => this.#fail(this.#why ?? this.#reason(code, signal)));
+    child.once('close', (code, signal) => this.#fail(this.#reason(code, signal)));
     this.outcome = new Promise(resolve => {
       this.#settle = outcome => {
         this.#settled = true;
@@ -122,13 +122,13 @@ class Birth {
     this.#settle({ ok: false, why });
   }
 
-  /** What it has said itself, or how it has ended. */
+  /** Why it was ended, or how it has ended, with what it has said itself. */
   #reason(code: number | null, signal: NodeJS.Signals | null): string {
     const line = this.#said.split('\n').find(text => text.startsWith(FAILED_WORD));
     const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-    const ended = `the new process ended ${how} before it was ready`;
-    if (line === undefined) return `${ended}; its own output says why`;
-    return `${ended}:\n${parseText(line.slice(FAILED_WORD.length))}`;
+    const ended = this.#why ?? `the new process ended ${how} before it was ready`;
+    if (line !== undefined) return `${ended}:\n${parseText(line.slice(FAILED_WORD.length))}`;
+    return this.#why ?? `${ended}; its own output says why`;
   }
 }
 
