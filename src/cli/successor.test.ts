@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
+import { run } from '../../test/support/programs.ts';
 import { startSuccessor } from './successor.ts';
 import type { SuccessorOptions, SuccessorOutcome } from './successor.ts';
 
@@ -65,6 +66,19 @@ describe('startSuccessor()', () => {
     );
   });
 
+  test('says so where no descriptor is left, and harms nothing', async t => {
+    const program = `import { closeSync, openSync } from 'node:fs';
+      import { startSuccessor } from '${new URL('./successor.js', import.meta.url).href}';
+      const fds = [];
+      try { for (;;) fds.push(openSync('/dev/null')); } catch {}
+      const { why } = await startSuccessor({ sockets: [], abort: new AbortController().signal });
+      setImmediate(() => { fds.forEach(closeSync); console.log(why); });`;
+    const limited = 'ulimit -n 100; exec "$0" --input-type=module -e "$1"';
+    const { code, stdout, stderr } = await run(t, ['/bin/sh', '-c', limited, process.execPath, program]);
+    assert.equal(stderr, '');
+    assert.deepEqual([code, stdout], [0, 'no new process can be started: spawn /bin/sh EMFILE\n']);
+  });
+
   test('ends a process that is not ready in time', async () => {
     const started = performance.now();
     const why = await failureOf('setInterval(() => {}, 1000)', { timeoutMs: 200 });
@@ -72,11 +86,19 @@ describe('startSuccessor()', () => {
     assert.ok(performance.now() - started < 20_000);
   });
 
+  test('tells what a process has said that fails, and does not end in time', async () => {
+    const why = await failureOf(`say('FAILED="EADDRINUSE"'); setInterval(() => {}, 1000);`, {
+      timeoutMs: 2_000,
+    });
+    assert.equal(why, 'the new process was not ready within 2s, and was ended:\nEADDRINUSE');
+  });
+
   test('ends it when the process that starts it ends, but not once it is ready', async () => {
     const abort = new AbortController();
     const outcome = startScript('setInterval(() => {}, 1000)', { abort: abort.signal });
     setImmediate(() => abort.abort());
     assert.deepEqual(await outcome, { ok: false, why: 'this process ends' });
+    assert.equal(await failureOf(`say('READY=1');`, { abort: abort.signal }), 'this process ends');
     const late = new AbortController();
     const ready = await startScript(`say('READY=1'); setInterval(() => {}, 1000);`, { abort: late.signal });
     late.abort();

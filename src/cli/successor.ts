@@ -29,6 +29,8 @@ const SCRIPT =
   'if [ -n "$WATCHDOG_PID" ]; then WATCHDOG_PID=$$; export WATCHDOG_PID; fi; ' +
   'exec "$0" "$@"';
 
+const ENDING = 'this process ends';
+
 export interface SuccessorOptions {
   /** In the order of their descriptors in the new process, from 3 on. */
   readonly sockets: readonly HandedSocket[];
@@ -42,44 +44,44 @@ export interface SuccessorOptions {
 /** Resolves when the new process is ready, or has ended; never rejects. */
 export async function startSuccessor(options: SuccessorOptions): Promise<SuccessorOutcome> {
   const { abort, timeoutMs = UPGRADE_TIMEOUT_MS } = options;
+  if (abort.aborted) return { ok: false, why: ENDING };
   try {
-    const birth = new Birth(...spawnSuccessor(options), timeoutMs);
-    abort.addEventListener('abort', () => birth.end('this process ends'), { once: true });
+    const birth = new Birth(spawnSuccessor(options), FIRST_FD + options.sockets.length, timeoutMs);
+    abort.addEventListener('abort', () => birth.end(ENDING), { once: true });
     return await birth.outcome;
   } catch (error) {
-    // Out of descriptors, for example.
     return { ok: false, why: `no new process can be started: ${String(error)}` };
   }
 }
 
-function spawnSuccessor({ sockets, ...options }: SuccessorOptions): [ChildProcess, Readable] {
+function spawnSuccessor({ sockets, ...options }: SuccessorOptions): ChildProcess {
   const { command = [process.execPath, ...process.execArgv, ...process.argv.slice(1)] } = options;
-  const channel = FIRST_FD + sockets.length;
-  const child = spawn(SHELL, ['-c', SCRIPT, ...command], {
+  return spawn(SHELL, ['-c', SCRIPT, ...command], {
     stdio: ['inherit', 'inherit', 'inherit', ...sockets.map(({ fd }) => fd), 'pipe'],
     env: {
       ...process.env,
       LISTEN_FDS: String(sockets.length),
       LISTEN_FDNAMES: sockets.map(({ name }) => name).join(':'),
-      [HANDOVER_VARIABLE]: String(channel),
+      [HANDOVER_VARIABLE]: String(FIRST_FD + sockets.length),
     },
   });
-  return [child, child.stdio[channel] as Readable];
 }
 
 class Birth {
   readonly outcome: Promise<SuccessorOutcome>;
   readonly #child: ChildProcess;
-  readonly #channel: Readable;
   readonly #timer: NodeJS.Timeout;
   #settle: (outcome: SuccessorOutcome) => void = () => undefined;
   #settled = false;
   #said = '';
   #why: string | null = null;
 
-  constructor(child: ChildProcess, channel: Readable, timeoutMs: number) {
+  /** @param channelFd The descriptor of the new process by which it says whether it is ready. */
+  constructor(child: ChildProcess, channelFd: number, timeoutMs: number) {
     this.#child = child;
-    this.#channel = channel;
+    // Also where `spawn` has failed: that is told later, and would end this process if nobody listened.
+    child.on('error', error => this.#fail(`no new process can be started: ${error.message}`));
+    child.once('close', (code, signal) => this.#fail(this.#reason(code, signal)));
     this.outcome = new Promise(resolve => {
       this.#settle = outcome => {
         this.#settled = true;
@@ -90,21 +92,21 @@ class Birth {
       () => this.end(`the new process was not ready within ${timeoutMs / 1000}s, and was ended`),
       timeoutMs,
     );
-    child.once('error', error => this.#fail(`no new process can be started: ${error.message}`));
-    child.once('close', (code, signal) => this.#fail(this.#why ?? this.#reason(code, signal)));
-    channel.setEncoding('utf8');
-    channel.on('error', () => undefined);
-    channel.on('data', (text: string) => this.#hear(text));
+    // Out of descriptors, there are no streams at all.
+    const channel = (child.stdio as ChildProcess['stdio'] | undefined)?.[channelFd] as Readable | undefined;
+    channel?.setEncoding('utf8');
+    channel?.on('error', () => undefined);
+    channel?.on('data', (text: string) => this.#hear(text, channel));
   }
 
-  #hear(text: string): void {
+  #hear(text: string, channel: Readable): void {
     if (this.#said.length < HANDOVER_TEXT_BYTES_MAX) this.#said += text;
     if (!this.#said.split('\n').includes(READY_LINE)) return;
     clearTimeout(this.#timer);
-    this.#child.removeAllListeners();
+    this.#child.removeAllListeners('close');
     // It lives on without us.
     this.#child.unref();
-    this.#channel.destroy();
+    channel.destroy();
     this.#settle({ ok: true, pid: this.#child.pid ?? 0 });
   }
 
@@ -120,13 +122,13 @@ class Birth {
     this.#settle({ ok: false, why });
   }
 
-  /** What it has said itself, or how it has ended. */
+  /** Why it was ended, or how it has ended, with what it has said itself. */
   #reason(code: number | null, signal: NodeJS.Signals | null): string {
     const line = this.#said.split('\n').find(text => text.startsWith(FAILED_WORD));
     const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-    const ended = `the new process ended ${how} before it was ready`;
-    if (line === undefined) return `${ended}; its own output says why`;
-    return `${ended}:\n${parseText(line.slice(FAILED_WORD.length))}`;
+    const ended = this.#why ?? `the new process ended ${how} before it was ready`;
+    if (line !== undefined) return `${ended}:\n${parseText(line.slice(FAILED_WORD.length))}`;
+    return this.#why ?? `${ended}; its own output says why`;
   }
 }
 
