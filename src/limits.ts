@@ -307,6 +307,8 @@ export const CONSOLE_FLUSH_TIMEOUT_MS = 1_000;
 export const ANSWER_POLL_MS = 20;
 /** Milliseconds that a new process gets to be ready before the upgrade counts as failed, and it is ended. */
 export const UPGRADE_TIMEOUT_MS = 30_000;
+/** Characters of an answer that `sniway reload` and `sniway upgrade` show. */
+export const ANSWER_CHARACTERS_MAX = 64 * 1024;
 /** Milliseconds that `sniway reload` waits for an answer. */
 export const RELOAD_TIMEOUT_MS = 60_000;
 /** Routes that are named in the message about a reload. */

@@ -38,7 +38,7 @@ async function pretend(t: TestContext, script: string): Promise<{ pid: number; p
 }
 
 const ANSWER = `process.on('SIGUSR2', () => require('fs').writeFileSync(process.argv[2] + '.answer',
-  JSON.stringify({ signal: 'SIGUSR2', ok: false, text: 'no', at: process.hrtime.bigint().toString() })))`;
+  JSON.stringify({ signal: 'SIGUSR2', ok: false, text: 'no\\u001b[2J', pid: process.pid, at: process.hrtime.bigint().toString() })))`;
 
 describe('findRunning()', () => {
   test('says what it needs', t => {
@@ -69,7 +69,7 @@ describe('a request', onLinux, () => {
     const { pid, pidFile } = await pretend(t, ANSWER);
     writeFileSync(answerPath(pidFile), JSON.stringify({ signal: 'SIGUSR2', ok: true, text: 'old' }));
     const answer = await findRunning({ pidFile }).ask('SIGUSR2', 10_000);
-    assert.deepEqual([answer?.ok, answer?.text], [false, 'no']);
+    assert.deepEqual([answer?.ok, answer?.text], [false, 'no\\x1b[2J'], 'nothing that a terminal obeys');
     assert.equal(await findRunning({ pid: String(pid) }).ask('SIGUSR2', 10_000), null);
   });
 

@@ -1,7 +1,8 @@
 /** Finds the `sniway run` that another `sniway` is to ask for something, asks it by a signal, and waits for the answer. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ANSWER_POLL_MS } from '../limits.ts';
+import { escapeControls } from '../config/plain-text.ts';
+import { ANSWER_CHARACTERS_MAX, ANSWER_POLL_MS } from '../limits.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { answerPath, readPid, readText } from './pid-file.ts';
 import type { RequestAnswer, RequestSignal } from './pid-file.ts';
@@ -59,7 +60,7 @@ async function ask(
   if (path === null) return null;
   const until = performance.now() + timeoutMs;
   while (performance.now() < until) {
-    const answer = readAnswer(path, before, signal);
+    const answer = readAnswer(path, before, { signal, pid });
     if (answer !== null) return answer;
     if (!isAlive(pid)) fail(`process ${pid} has ended before it answered; its own output says why`);
     await delay(ANSWER_POLL_MS);
@@ -68,12 +69,19 @@ async function ask(
 }
 
 /** An answer that was not there before. Files are replaced whole. */
-function readAnswer(path: string, before: string | null, signal: RequestSignal): RequestAnswer | null {
+function readAnswer(
+  path: string,
+  before: string | null,
+  asked: { readonly signal: RequestSignal; readonly pid: number },
+): RequestAnswer | null {
   const text = readText(path);
   if (text === null || text === before) return null;
   try {
-    const answer = JSON.parse(text) as RequestAnswer;
-    return answer.signal === signal ? answer : null;
+    const { signal, pid, ok, text: said } = JSON.parse(text) as Record<keyof RequestAnswer | 'pid', unknown>;
+    if (signal !== asked.signal || pid !== asked.pid) return null;
+    // Another user's process has written it, and this may be a terminal of root's.
+    const lines = String(said).slice(0, ANSWER_CHARACTERS_MAX).split('\n');
+    return { signal: asked.signal, ok: ok === true, text: lines.map(escapeControls).join('\n') };
   } catch {
     return null;
   }

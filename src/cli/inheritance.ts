@@ -5,6 +5,7 @@
 import { closeSync, writeSync } from 'node:fs';
 import { InheritedSockets, decodeSocketName } from '../engine/inherited-sockets.ts';
 import type { InheritedSocket } from '../engine/inherited-sockets.ts';
+import { removeSocketFile } from '../engine/socket-file.ts';
 import { INHERITED_SOCKETS_MAX } from '../limits.ts';
 import { readBoundAddress } from './bound-address.ts';
 import type { OperatorConsole } from './console.ts';
@@ -112,6 +113,11 @@ export function closeUnclaimed({ sockets, predecessor }: Inheritance, operator: 
   if (predecessor === null) {
     for (const socket of left) operator.say('warn', unclaimedText(socket));
     return;
+  }
+  for (const { address, manager } of left) {
+    // Nobody listens there any more, and the process before leaves the files to this one.
+    if (manager === null && address?.startsWith('unix:') === true)
+      removeSocketFile(address.slice('unix:'.length));
   }
   const addresses = new Set(left.map(({ fd, address }) => address ?? `fd:${fd}`));
   for (const address of addresses) operator.say('info', `${address} is not listened on any more`);

@@ -81,7 +81,9 @@ export function readText(path: string): string | null {
 function replaceFile(path: string, text: string): void {
   const draft = `${path}.${process.pid}`;
   try {
-    writeFileSync(draft, text);
+    // Whatever somebody else has put there, a link for example, is not written through.
+    rmSync(draft, { force: true });
+    writeFileSync(draft, text, { flag: 'wx' });
     renameSync(draft, path);
   } catch (error) {
     rmSync(draft, { force: true });

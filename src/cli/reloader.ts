@@ -33,7 +33,7 @@ export class Reloader {
   #reads: ReadonlySet<string>;
   #watch: NodeJS.Timeout | undefined;
   #waiting = false;
-  #last: Promise<void> = Promise.resolve();
+  #last: Promise<boolean> = Promise.resolve(true);
 
   /** Begins with what the proxy was started with: the configuration, and what was read for it. */
   constructor(
@@ -50,8 +50,8 @@ export class Reloader {
     return this.#config;
   }
 
-  /** Resolves when the reload is over, however it ends. Whoever asks while one waits gets that one. */
-  reload(why: string): Promise<void> {
+  /** Resolves when the reload is over, however it ends; false if this was no time for one. Whoever asks while one waits gets that one. */
+  reload(why: string): Promise<boolean> {
     if (this.#waiting) return this.#last;
     this.#waiting = true;
     this.#last = this.#last.then(() => {
@@ -72,9 +72,9 @@ export class Reloader {
       const now = await this.#fingerprint();
       if (now !== known && now === changed) {
         const before = this.#reads;
-        await this.reload('the configuration has changed');
+        const wasRead = await this.reload('the configuration has changed');
         // What has changed while it was read is seen the next time, unless other files are looked at now.
-        known = isDeepStrictEqual(before, this.#reads) ? now : await this.#fingerprint();
+        if (wasRead) known = isDeepStrictEqual(before, this.#reads) ? now : await this.#fingerprint();
         changed = null;
       } else {
         changed = now === known ? null : now;
@@ -93,12 +93,13 @@ export class Reloader {
     return fingerprintFiles([...this.#reads]);
   }
 
-  async #reload(why: string): Promise<void> {
+  async #reload(why: string): Promise<boolean> {
     const { operator, proxy, service } = this.#parts;
     const hindrance = service.reloadHindrance;
     if (hindrance !== null) {
       operator.say('warn', `${why}: no reload, since ${hindrance}`);
-      return await service.reloaded({ signal: 'SIGHUP', ok: false, text: hindrance });
+      await service.reloaded({ signal: 'SIGHUP', ok: false, text: hindrance });
+      return false;
     }
     operator.say('info', `${why}: reading the configuration`);
     await service.reloading();
@@ -115,6 +116,7 @@ export class Reloader {
       operator.say('error', `no reload, going on as before:${separator}${text}`);
       await service.reloaded({ signal: 'SIGHUP', ok: false, text });
     }
+    return true;
   }
 
   async #load(): Promise<CheckedConfig> {

@@ -45,12 +45,14 @@ export class UserCode {
    * routes that have gone are kept until the next time: workers may still ask for them.
    */
   replace(functions: UserFunctions): void {
-    const events = this.#events;
-    if (events !== null) this.#detach(events);
-    this.#departed = this.#functions;
+    const before = this.#functions;
+    this.#departed = before;
     this.#functions = functions;
     this.#notices.forget();
-    if (events !== null) this.attach(events);
+    if (this.#events === null) return;
+    // In this order, so that there is somebody who wants records at every moment.
+    this.attach(this.#events);
+    if (before.hooks.onEnd !== undefined) this.#events.off('ended', before.hooks.onEnd);
   }
 
   /** The hook for records is a listener like others, which these events then have. */
@@ -58,11 +60,6 @@ export class UserCode {
     this.#events = events;
     const { onEnd } = this.#functions.hooks;
     if (onEnd !== undefined) events.on('ended', onEnd);
-  }
-
-  #detach(events: RecordEvents): void {
-    const { onEnd } = this.#functions.hooks;
-    if (onEnd !== undefined) events.off('ended', onEnd);
   }
 
   /** Answers whatever a decision could not say by itself; never rejects. */
@@ -219,7 +216,12 @@ class Consultation {
 }
 
 function isGone(error: unknown): boolean {
-  return error instanceof CallOver && error.isGone;
+  try {
+    return error instanceof CallOver && error.isGone;
+  } catch {
+    // What was thrown can be anything, such as a proxy that lets nobody look at it.
+    return false;
+  }
 }
 
 function routeOf({ next }: UserQuestion): string | null {

@@ -2,6 +2,7 @@
  * The fast engine: an epoll reactor on each of several worker threads. This is its main-thread part, the control plane;
  * workers never wait for it but for what they ask.
  */
+import { inspect } from 'node:util';
 import type { BoundAddress, ConnectionCounts, OpenConnection } from '../../events.ts';
 import { SniwayError } from '../../errors.ts';
 import { BULK_SCRATCH_BYTES, SCRATCH_BYTES, WORKER_RESTART_MS, WORKER_RESTART_MS_MAX } from '../../limits.ts';
@@ -16,6 +17,7 @@ import type {
   PreparedReload,
 } from '../engine.ts';
 import type { PublishedAddresses } from '../../live.ts';
+import type { RejectVerdict } from '../../verdict.ts';
 import { Askers } from './askers.ts';
 import { LagProbe } from './lag-probe.ts';
 import { ListenerSet } from './listener-set.ts';
@@ -309,9 +311,16 @@ export class LinuxEngine implements Engine {
 
   async #answer(slot: Slot, { question, ask }: Extract<FromWorker, { kind: 'question' }>): Promise<void> {
     const { handle, askers } = slot;
-    const verdict = await this.#host.settle(ask, askers.open(question));
+    const verdict = await this.#host.settle(ask, askers.open(question)).catch(error => this.#fault(error));
     askers.close(question);
     if (slot.handle === handle) handle?.tell({ kind: 'answer', question, verdict });
+  }
+
+  /** What becomes of a connection whose question has failed. */
+  #fault(error: unknown): RejectVerdict {
+    this.#host.notice({ level: 'error', message: `a question could not be answered: ${inspect(error)}` });
+    const answer = { kind: 'reset' } as const;
+    return { kind: 'reject', endReason: 'internal-error', answer, route: null, detail: null };
   }
 
   async #stopWorkersListening(): Promise<void> {

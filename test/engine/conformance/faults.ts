@@ -99,6 +99,24 @@ export function describeFaults(engine: EngineName): void {
     client.resume();
     await eventually('the relay has ended', () => ended.some(({ endReason }) => endReason === 'done'));
   });
+
+  test('a question that fails ends its connection as internal-error, and no other', async t => {
+    const decide = (): string => 'localhost:1';
+    const { port, ended, notices } = await startEngine(
+      t,
+      { engine, routes: [{ match: NAME, decide }] },
+      { settle: () => Promise.reject(new Error('failed on purpose')) },
+    );
+    for (let count = 1; count <= 2; count++) {
+      const victim = await connectRaw(t, port);
+      const received = readToEnd(victim);
+      victim.write(HELLO);
+      assert.equal((await received).end, 'ECONNRESET');
+      await eventually('it has ended', () => ended.length === count);
+      assert.equal(ended[count - 1]?.endReason, 'internal-error');
+      assert.match(notices[count - 1]?.message ?? '', /: Error: failed on purpose\n +at /);
+    }
+  });
 }
 
 /** Only for engines whose decisions are made by their host on the main thread. */

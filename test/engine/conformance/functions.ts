@@ -115,6 +115,9 @@ export function describeFunctions(engine: EngineName): void {
     ['throws', () => { throw new Error('no\ttenant'); }, /^decide: no\?tenant$/], // prettier-ignore
     ['rejects', () => Promise.reject(new Error('database is gone')), /^decide: database is gone$/],
     ['throws what is no error', () => Promise.reject(Object.create(null) as Error), /^decide: something that is no/], // prettier-ignore
+    ['throws what nobody can look at', () => { throw revoked(); }, /^decide: something that is no/], // prettier-ignore
+    ['rejects with that', () => Promise.reject(revoked()), /^decide: something that is no/],
+    ['answers with that', () => revoked(), /^decide: /],
     ['answers nothing', () => undefined, /^decide: it answered nothing: answer 'host:port'/],
     ['answers a number', () => 443, /^decide: it answered the number 443/],
     ['answers no address', () => 'nonsense', /^decide: 'nonsense' has no port/],
@@ -271,4 +274,11 @@ export function describeFunctions(engine: EngineName): void {
     assert.deepEqual(reasons, ['limit', 'unknown-name', 'denied']);
     assert.equal(calls, 1, 'limits protect the function, too');
   });
+}
+
+/** An object of which every use throws. */
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
 }
