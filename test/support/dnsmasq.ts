@@ -18,7 +18,24 @@ export interface Dnsmasq {
 
 /** `more` are arguments beyond those that make it a server of its own. */
 export async function startDnsmasq(t: TestContext, hosts: string, more: readonly string[]): Promise<Dnsmasq> {
-  const port = await freePort();
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await startAt(t, await freePort(), { hosts, more });
+    } catch (error) {
+      // A port may be free for datagrams, and taken for connections, or taken meanwhile.
+      if (attempts === ATTEMPTS_MAX) throw error;
+    }
+  }
+}
+
+const ATTEMPTS_MAX = 5;
+
+interface Knowledge {
+  readonly hosts: string;
+  readonly more: readonly string[];
+}
+
+async function startAt(t: TestContext, port: number, { hosts, more }: Knowledge): Promise<Dnsmasq> {
   const file = writeTemporary(t, 'hosts', hosts);
   const command = [
     'dnsmasq',
@@ -39,7 +56,10 @@ export async function startDnsmasq(t: TestContext, hosts: string, more: readonly
   const timesRead = (running: Running): number => running.stderr().split(`read ${file}`).length - 1;
   const launch = async (): Promise<Running> => {
     const started = start(t, command);
-    await eventually('dnsmasq has started', () => timesRead(started) > 0, 20_000);
+    let hasEnded = false;
+    void started.finished.then(() => (hasEnded = true));
+    await eventually('dnsmasq has started', () => hasEnded || timesRead(started) > 0, 20_000);
+    if (hasEnded) throw new Error(`dnsmasq ended at once: ${started.stderr()}`);
     return started;
   };
   let running = await launch();

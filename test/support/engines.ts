@@ -1,6 +1,7 @@
 /** Engines without the proxy around them: their host is the test's, and can be made to fail. */
 import type { TestContext } from 'node:test';
 import { checkConfig } from '../../src/config/check-config.ts';
+import { withoutFunctions } from '../../src/config/user-functions.ts';
 import { admit, decide, decideRefusal } from '../../src/decide.ts';
 import type { Engine, EngineHost, EngineSettings } from '../../src/engine/engine.ts';
 import { selectEngine } from '../../src/engine/select-engine.ts';
@@ -62,7 +63,7 @@ export async function startEngine(
       interest: { opened: true, ended: true, fingerprints: checked.fingerprints },
       ...host,
     },
-    { ...checked, plain: checked, shared, instance: 'test', ...settings },
+    { ...checked, plain: withoutFunctions(checked), shared, instance: 'test', ...settings },
   );
   t.after(async () => {
     await engine.stopListening();
