@@ -11,6 +11,7 @@ const source = join(projectRoot, 'src');
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   wire: ['base'],
+  ech: ['base', 'wire'],
   verdict: ['base', 'wire'],
   routing: ['base', 'wire'],
   limiting: ['base', 'wire'],
@@ -133,10 +134,10 @@ test('one engine never imports another', () => {
   assert.deepEqual(crossings, []);
 });
 
-test('wire/ does no I/O', () => {
+test('wire/ and ech/ do no I/O', () => {
   const forbidden = /from 'node:(fs|net|dns|tls|http|https|child_process|timers|worker_threads)/;
   const guilty = sourceFiles()
-    .filter(file => file.startsWith('wire/'))
+    .filter(file => /^(?:wire|ech)\//.test(file))
     .filter(file => forbidden.test(readFileSync(join(source, file), 'utf8')));
   assert.deepEqual(guilty, []);
 });
