@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   backends: ['base', 'wire', 'verdict'],
   decide: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting'],
   engine: ['base', 'wire', 'verdict', 'decide types'],
-  config: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine'],
+  config: ['base', 'wire', 'ech', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine'],
   observability: ['base', 'wire'],
   'user-code': ['base', 'wire', 'verdict', 'backends', 'decide', 'config'],
   library: ['base', 'wire', 'verdict', 'backends', 'limiting', 'decide', 'engine types', 'config'],
@@ -39,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'base',
     'wire',
+    'ech',
     'verdict',
     'routing',
     'backends',
