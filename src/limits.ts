@@ -369,3 +369,12 @@ export const HELLO_PACE_BYTES_PER_S = 64;
 export const HELLO_PACE_GRACE_MS = 4_000;
 /** The part of a lifetime that chance may take off, so that relays begun together do not end together. */
 export const LIFETIME_JITTER = 0.1;
+
+/** Configurations in one ECHConfigList that is read; published lists have one to three. */
+export const ECH_CONFIGS_MAX = 64;
+/** Keys for Encrypted ClientHello at once: each may cost a hello 0.2 ms where all of them are tried. */
+export const ECH_KEYS_MAX = 64;
+/** Bytes of one file of such keys; a list may have 64 KiB, and base64 makes a third more of it. */
+export const ECH_FILE_BYTES_MAX = 128 * 1024;
+/** Bytes of a ServerHello, its header included, that is looked at; post-quantum shares take some two thousand. */
+export const SERVER_HELLO_BYTES_MAX = 16 * 1024;

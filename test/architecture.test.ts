@@ -11,13 +11,14 @@ const source = join(projectRoot, 'src');
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   wire: ['base'],
+  ech: ['base', 'wire'],
   limiting: ['base', 'wire'],
   verdict: ['base', 'wire', 'limiting types'],
   routing: ['base', 'wire'],
   backends: ['base', 'wire', 'verdict'],
   decide: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting'],
   engine: ['base', 'wire', 'verdict', 'decide types'],
-  config: ['base', 'wire', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine'],
+  config: ['base', 'wire', 'ech', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine'],
   observability: ['base', 'wire'],
   'user-code': ['base', 'wire', 'verdict', 'backends', 'decide', 'config'],
   library: ['base', 'wire', 'verdict', 'backends', 'limiting', 'decide', 'engine types', 'config'],
@@ -38,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'base',
     'wire',
+    'ech',
     'verdict',
     'routing',
     'backends',
@@ -133,10 +135,10 @@ test('one engine never imports another', () => {
   assert.deepEqual(crossings, []);
 });
 
-test('wire/ does no I/O', () => {
+test('wire/ and ech/ do no I/O', () => {
   const forbidden = /from 'node:(fs|net|dns|tls|http|https|child_process|timers|worker_threads)/;
   const guilty = sourceFiles()
-    .filter(file => file.startsWith('wire/'))
+    .filter(file => /^(?:wire|ech)\//.test(file))
     .filter(file => forbidden.test(readFileSync(join(source, file), 'utf8')));
   assert.deepEqual(guilty, []);
 });

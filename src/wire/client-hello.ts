@@ -28,6 +28,21 @@ export class ClientHello {
     this.ech = layout.ech;
   }
 
+  /** The message without its 4-byte header, as a view. */
+  get body(): Uint8Array {
+    return this.#body;
+  }
+
+  /** Offset in `body` of the first extension; its length if there is none. */
+  get extensionsOffset(): number {
+    return this.#layout.extensionsOffset;
+  }
+
+  /** Offset in `body` of the data of encrypted_client_hello, whatever is in it; 0 without the extension. */
+  get echOffset(): number {
+    return this.#layout.echOffset;
+  }
+
   /** `legacy_version`, such as 0x0303; what a client really speaks is in `supportedVersions`. */
   get legacyVersion(): number {
     return new ByteReader(this.#body).u16();

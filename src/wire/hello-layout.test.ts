@@ -103,6 +103,7 @@ describe('parseHelloLayout() about the fixed part', () => {
       rawName: null,
       ech: 'none',
       versionsOffset: 0,
+      echOffset: 0,
       ciphersOffset: 36,
       extensionsOffset: 44,
     });
@@ -111,6 +112,7 @@ describe('parseHelloLayout() about the fixed part', () => {
       rawName: null,
       ech: 'none',
       versionsOffset: 0,
+      echOffset: 0,
       ciphersOffset: 35,
       extensionsOffset: 41,
     });

@@ -31,6 +31,8 @@ export interface HelloLayout {
   readonly ech: EchKind;
   /** Offset of the list of supported_versions, its 1-byte length; 0 without the extension. */
   readonly versionsOffset: number;
+  /** Offset of the data of encrypted_client_hello; 0 without the extension. */
+  readonly echOffset: number;
   /** Offset of the cipher list's 2-byte length. */
   readonly ciphersOffset: number;
   /** Offset of the first extension; the body's length if there is none. */
@@ -62,6 +64,7 @@ export function parseHelloLayout(body: Uint8Array): HelloLayout | HelloInvalid {
     rawName: null,
     ech: 'none',
     versionsOffset: 0,
+    echOffset: 0,
     ciphersOffset,
     extensionsOffset: body.length,
   };
@@ -127,6 +130,7 @@ function checkExtension(type: number, data: ByteReader, layout: Mutable<HelloLay
     case EXTENSIONS.ec_point_formats:
       return checkNumbers(data, data.vector8(), 1);
     case EXTENSIONS.encrypted_client_hello:
+      layout.echOffset = data.position;
       layout.ech = echKind(data);
       return null;
     default:

@@ -3,7 +3,7 @@ import { LINGER_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
 import type { Answer, Client } from '../../verdict.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { PendingEntry } from '../pending-hellos.ts';
-import { StreamBuffer } from '../stream-buffer.ts';
+import { StreamBuffer } from '../../wire/stream-buffer.ts';
 import { nowMs } from './clock.ts';
 import { ConnectionFacts } from './connection-facts.ts';
 import type { EventOwner } from './reactor.ts';

@@ -28,7 +28,7 @@ import type { PendingEntry, PendingHellos } from '../pending-hellos.ts';
 import { clientOfEnd } from '../proxy-in.ts';
 import type { ProxiedClient, ProxyGate } from '../proxy-in.ts';
 import { proxyHeaderOf } from '../proxy-out.ts';
-import { StreamBuffer } from '../stream-buffer.ts';
+import { StreamBuffer } from '../../wire/stream-buffer.ts';
 import { ConnectionLog } from './connection-log.ts';
 import { Dial } from './dial.ts';
 import type { DialedSocket } from './dial.ts';

@@ -1,0 +1,106 @@
+/** Reads files and folders of keys for Encrypted ClientHello. */
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EchKey } from '../ech/ech-opener.ts';
+import { parseKeyFile } from '../ech/key-file.ts';
+import type { EchKeyFile } from '../ech/key-file.ts';
+import { ECH_FILE_BYTES_MAX, ECH_KEYS_MAX } from '../limits.ts';
+import { quote } from './plain-text.ts';
+import { describeFailure } from './read-text.ts';
+
+/** One file with its content. */
+export interface EchFile extends EchKeyFile {
+  readonly path: string;
+  /** When it was last written, in milliseconds since 1970: how old its key is. */
+  readonly modifiedMs: number;
+}
+
+export interface EchFiles {
+  /** In the order of the paths, and within a folder in that of the names. */
+  readonly files: readonly EchFile[];
+  /** All keys of all files; plain data. */
+  readonly keys: readonly EchKey[];
+  /** What keeps the files from being used, each a sentence without a full stop; then `files` lacks those. */
+  readonly problems: readonly string[];
+  /** What is unwise, in the same form. */
+  readonly warnings: readonly string[];
+}
+
+/** What files of keys in a folder end in. */
+export const ECH_FILE_SUFFIX = '.ech';
+/** Read, write and execute for the group and for others. */
+const OPEN_TO_OTHERS = 0o077;
+
+/** Reads each path, a file or a folder of files that end in `.ech`; does not throw for what is in them. */
+export async function readEchFiles(paths: readonly string[]): Promise<EchFiles> {
+  const files: EchFile[] = [];
+  const problems: string[] = [];
+  const warnings: string[] = [];
+  for (const path of await listFiles(paths, problems)) {
+    try {
+      const { text, mode, modifiedMs } = await readKeyText(path);
+      const file = parseKeyFile(text);
+      if (!file.ok) problems.push(`${quote(path)} is no file of keys: ${file.message}`);
+      else files.push({ ...file, path, modifiedMs });
+      if (file.ok && file.hasPrivateKey && (mode & OPEN_TO_OTHERS) !== 0) {
+        warnings.push(`${quote(path)} has a private key and is open to other users: chmod 600 closes it`);
+      }
+    } catch (error) {
+      problems.push(`cannot read ${quote(path)}: ${describeFailure(error)}`);
+    }
+  }
+  const keys = files.flatMap(file => file.keys);
+  if (keys.length > ECH_KEYS_MAX) {
+    problems.push(`there are ${keys.length} keys, and at most ${ECH_KEYS_MAX} can be used: remove old ones`);
+  }
+  return { files, keys, problems, warnings };
+}
+
+async function listFiles(paths: readonly string[], problems: string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    try {
+      const isFolder = (await stat(path)).isDirectory();
+      if (!isFolder) {
+        found.push(path);
+        continue;
+      }
+      const names = await readdir(path);
+      const own = names.filter(name => name.endsWith(ECH_FILE_SUFFIX) && !name.startsWith('.'));
+      found.push(...own.toSorted().map(name => join(path, name)));
+    } catch (error) {
+      problems.push(`cannot read ${quote(path)}: ${describeFailure(error)}`);
+    }
+  }
+  return found;
+}
+
+async function readKeyText(path: string): Promise<{ text: string; mode: number; modifiedMs: number }> {
+  const { bytes, mode, modifiedMs } = await readBounded(path);
+  return { text: bytes.toString('latin1'), mode, modifiedMs };
+}
+
+/**
+ * Reads a file of at most ECH_FILE_BYTES_MAX bytes.
+ * @throws Error; `describeFailure` says why.
+ */
+export async function readBounded(
+  path: string,
+): Promise<{ bytes: Buffer; mode: number; modifiedMs: number }> {
+  const handle = await open(path, 'r');
+  try {
+    const stats = await handle.stat();
+    if (stats.isDirectory()) throw new Error('it is a directory');
+    const buffer = Buffer.alloc(ECH_FILE_BYTES_MAX + 1);
+    let length = 0;
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, length, buffer.length - length);
+      length += bytesRead;
+      if (bytesRead === 0 || length === buffer.length) break;
+    }
+    if (length > ECH_FILE_BYTES_MAX) throw new Error(`it is larger than ${ECH_FILE_BYTES_MAX / 1024} KiB`);
+    return { bytes: buffer.subarray(0, length), mode: stats.mode, modifiedMs: stats.mtimeMs };
+  } finally {
+    await handle.close();
+  }
+}

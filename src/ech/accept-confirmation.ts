@@ -1,0 +1,58 @@
+/** Whether a backend has taken the inner hello as one: eight bytes of its ServerHello say so (RFC 9849 section 7.2). */
+import { createHash, createHmac } from 'node:crypto';
+import { ByteReader } from '../wire/byte-reader.ts';
+
+/** Handshake messages, each with its 4-byte header. */
+export interface ConfirmedHandshake {
+  readonly hello: Uint8Array;
+  /** Where the server asked for another hello: what it said, and that hello. */
+  readonly retry: { readonly request: Uint8Array; readonly hello: Uint8Array } | null;
+  readonly serverHello: Uint8Array;
+}
+
+/** Offsets in messages, behind their header and version. */
+const RANDOM_OFFSET = 6;
+const RANDOM_BYTES = 32;
+const CONFIRMATION_BYTES = 8;
+const CONFIRMATION_OFFSET = RANDOM_OFFSET + RANDOM_BYTES - CONFIRMATION_BYTES;
+const LABEL = Buffer.from('tls13 ech accept confirmation');
+const TLS_AES_256_GCM_SHA384 = 0x1302;
+const MESSAGE_HASH = 254;
+
+/** False too for a backend that speaks no TLS 1.3, and so no Encrypted ClientHello. */
+export function isAcceptConfirmed({ hello, retry, serverHello }: ConfirmedHandshake): boolean {
+  const suite = cipherSuiteOf(serverHello);
+  if (suite === null) return false;
+  const hash = suite === TLS_AES_256_GCM_SHA384 ? 'sha384' : 'sha256';
+  const zeroed = Uint8Array.from(serverHello);
+  zeroed.fill(0, CONFIRMATION_OFFSET, RANDOM_OFFSET + RANDOM_BYTES);
+  const first = retry === null ? [hello] : [hashOfHello(hello, hash), retry.request, retry.hello];
+  const transcript = createHash(hash);
+  for (const message of [...first, zeroed]) transcript.update(message);
+  const context = transcript.digest();
+  const random = hello.subarray(RANDOM_OFFSET, RANDOM_OFFSET + RANDOM_BYTES);
+  const secret = createHmac(hash, new Uint8Array(context.length)).update(random).digest();
+  // HKDF-Expand-Label (RFC 8446 section 7.1); one block suffices.
+  const expected = createHmac(hash, secret)
+    .update(Uint8Array.of(0, CONFIRMATION_BYTES, LABEL.length))
+    .update(LABEL)
+    .update(Uint8Array.of(context.length))
+    .update(context)
+    .update(Uint8Array.of(1))
+    .digest()
+    .subarray(0, CONFIRMATION_BYTES);
+  return expected.equals(serverHello.subarray(CONFIRMATION_OFFSET, CONFIRMATION_OFFSET + CONFIRMATION_BYTES));
+}
+
+/** What stands for the first hello in the transcript once there is a second one (RFC 8446 section 4.4.1). */
+function hashOfHello(hello: Uint8Array, hash: 'sha256' | 'sha384'): Uint8Array {
+  const digest = createHash(hash).update(hello).digest();
+  return Uint8Array.of(MESSAGE_HASH, 0, 0, digest.length, ...digest);
+}
+
+function cipherSuiteOf(serverHello: Uint8Array): number | null {
+  const reader = new ByteReader(serverHello, RANDOM_OFFSET + RANDOM_BYTES);
+  reader.vector8();
+  const suite = reader.u16();
+  return reader.ok ? suite : null;
+}
