@@ -2,7 +2,7 @@
  * The file that says which process runs, and beside it what came of the last thing it was asked to do: a signal has no
  * answer, so that `sniway upgrade` and `sniway reload` read it there.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CommandError, EXIT } from './exit-codes.ts';
 
@@ -22,6 +22,9 @@ export function answerPath(pidFile: string): string {
   return `${pidFile}.answer`;
 }
 
+/** Of a pid file, an answer, or what proc(5) tells of a process. */
+const READ_BYTES_MAX = 256 * 1024;
+
 export class PidFile {
   readonly #path: string;
 
@@ -31,17 +34,22 @@ export class PidFile {
   }
 
   /**
-   * Puts this process in, in place of whichever was there.
+   * Writes it beside its place, while nothing depends on this process yet.
    * @throws CommandError if it cannot be written.
    */
-  write(): void {
+  prepare(): void {
     try {
-      replaceFile(this.#path, `${process.pid}\n`);
+      writeDraft(this.#path, `${process.pid}\n`);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const remedy = 'its folder must exist, and this user must be allowed to write there';
       throw new CommandError(`sniway: error: --pid-file: ${why} (${remedy})`, EXIT.failure);
     }
+  }
+
+  /** Puts this process in, in place of whichever was there. */
+  write(): void {
+    renameSync(draftOf(this.#path), this.#path);
   }
 
   /** Says what came of a request; nobody is there to be told if that fails. */
@@ -56,6 +64,7 @@ export class PidFile {
 
   /** Removes it, unless another process has taken it over. */
   remove(): void {
+    rmSync(draftOf(this.#path), { force: true });
     if (readPid(this.#path) !== process.pid) return;
     rmSync(this.#path, { force: true });
     rmSync(answerPath(this.#path), { force: true });
@@ -68,23 +77,45 @@ export function readPid(path: string): number | null {
   return /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : null;
 }
 
-/** The text of a file, or null if it cannot be read. */
+/** The text of a file, up to a bound, or null if it cannot be read. Waits for nobody, whatever somebody has put there. */
 export function readText(path: string): string | null {
+  let fd = -1;
   try {
-    return readFileSync(path, 'utf8');
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const bytes = Buffer.alloc(READ_BYTES_MAX);
+    let length = 0;
+    for (let count = -1; count !== 0 && length < bytes.length; length += count) {
+      count = readSync(fd, bytes, length, bytes.length - length, null);
+    }
+    return bytes.toString('utf8', 0, length);
   } catch {
     return null;
+  } finally {
+    if (fd !== -1) closeSync(fd);
   }
 }
 
 /** Readers see the old text or the new one, never a part. */
 function replaceFile(path: string, text: string): void {
-  const draft = `${path}.${process.pid}`;
+  writeDraft(path, text);
+  try {
+    renameSync(draftOf(path), path);
+  } catch (error) {
+    rmSync(draftOf(path), { force: true });
+    throw error;
+  }
+}
+
+function draftOf(path: string): string {
+  return `${path}.${process.pid}`;
+}
+
+function writeDraft(path: string, text: string): void {
+  const draft = draftOf(path);
   try {
     // Whatever somebody else has put there, a link for example, is not written through.
     rmSync(draft, { force: true });
     writeFileSync(draft, text, { flag: 'wx' });
-    renameSync(draft, path);
   } catch (error) {
     rmSync(draft, { force: true });
     throw error;

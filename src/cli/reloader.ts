@@ -70,7 +70,7 @@ export class Reloader {
     let changed: string | null = null;
     const look = async (): Promise<void> => {
       const now = await this.#fingerprint();
-      if (now !== known && now === changed) {
+      if (now !== known && now === changed && this.#parts.service.reloadHindrance === null) {
         const before = this.#reads;
         const wasRead = await this.reload('the configuration has changed');
         // What has changed while it was read is seen the next time, unless other files are looked at now.

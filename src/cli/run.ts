@@ -76,6 +76,7 @@ async function runWith(inheritance: Inheritance, flags: RunFlags, hooks: RunHook
     // Before the proxy starts, so that it can be asked whether that is ready; unless another one answers until then.
     if (config.admin === null || !sockets.has(config.admin)) admin = await openIt();
     service = new Service({ proxy, operator, inheritance, pidFile: flags.pidFile });
+    service.prepare();
     const addresses = await startOrExplain(proxy);
     admin ??= await openIt();
     sayStarted(operator, proxy, config);

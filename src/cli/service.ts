@@ -41,17 +41,22 @@ export class Service {
     this.#manager = connectServiceManager(process.env, why => parts.operator.say('warn', why));
   }
 
+  /** Called before anything is opened. */
+  prepare(): void {
+    this.#pidFile?.prepare();
+  }
+
   /** Called when everything is open: from here on this process is the service. */
   async started(admin: CommandAdmin | null): Promise<void> {
     const { inheritance, operator } = this.#parts;
     this.#admin = admin;
-    closeUnclaimed(inheritance, operator);
     this.#startWatchdog();
     const { predecessor } = inheritance;
     // The old process is the one that the service manager listens to: it tells who comes after it.
     if (predecessor === null) await this.#manager.tell({ READY: '1', STATUS: this.#status() });
     // Whoever finds this process may ask it for something, and nothing may come between this and listening to that.
     this.#pidFile?.write();
+    closeUnclaimed(inheritance, operator);
     this.#isReady = true;
     this.#parts.proxy.keepSocketFiles(this.isHalfway);
     predecessor?.ready();
@@ -156,7 +161,10 @@ export class Service {
     return open.map(({ fd, target, address }) => {
       // A descriptor that was not handed over by the convention is somebody else's, too.
       const unnamed = target.kind === 'fd' ? 'unknown' : null;
-      const manager = inheritance.sockets.of(fd)?.manager ?? unnamed;
+      const known = inheritance.sockets.of(fd);
+      // Another socket has its number by now, if a reload has closed it.
+      const isIt = known !== null && (known.address === null || known.address === address);
+      const manager = (isIt ? known.manager : null) ?? unnamed;
       return { fd, name: encodeSocketName({ target, address, manager }) };
     });
   }
