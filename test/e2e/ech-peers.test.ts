@@ -1,9 +1,7 @@
 /** Encrypted hellos of BoringSSL and NSS, opened here, before servers that know inner hellos and one that does not. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -15,6 +13,7 @@ import { makeFolder } from '../support/folders.ts';
 import { needs, run, start } from '../support/programs.ts';
 import type { Finished } from '../support/programs.ts';
 import { createTrustedAuthority, serveName, startTlsBackend } from '../support/tls-backends.ts';
+import { freePort } from '../support/ports.ts';
 
 const BORINGSSL = 'bssl-tool';
 const NSS = 'tstclnt';
@@ -55,15 +54,6 @@ async function generate(t: TestContext, folder = makeFolder(t, {}), configId = 7
     listFile: file('list'),
     list,
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** BoringSSL's server, which takes one connection after the other; ready once one is taken. */

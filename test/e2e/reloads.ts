@@ -9,12 +9,12 @@ import { connectRaw, eventually, readToEnd, startEchoBackend } from '../support/
 import { run, start } from '../support/programs.ts';
 import type { Finished } from '../support/programs.ts';
 import { commandFile } from '../support/project.ts';
-import { freePort } from '../support/reloads.ts';
 import { buildClientHello } from '../support/hello-builder.ts';
 import { LOAD_NAME, SteadyLoad } from '../support/steady-load.ts';
 import { descriptorsOf, memoryOf, startUpgradable } from '../support/upgradable.ts';
 import type { Upgradable } from '../support/upgradable.ts';
 import type { EngineName } from '../engine/conformance.ts';
+import { freePorts } from '../support/ports.ts';
 
 /** At full size: SNIWAY_RELOADS=200 SNIWAY_RELOAD_RATE=2000 SNIWAY_RELOAD_STREAMS=500. */
 const RELOADS = Number(process.env['SNIWAY_RELOADS'] ?? 20);
@@ -44,7 +44,7 @@ export function describeReloadedCommand(engine: EngineName): void {
       const backend = start(t, [process.execPath, echoFile]);
       await eventually('the backend listens', () => backend.stdout().endsWith('\n'), 30_000);
       const address = `127.0.0.1:${backend.stdout().trim().split(' ')[1]}`;
-      const [port, second] = [await freePort(), await freePort()];
+      const [port = 0, second = 0] = await freePorts(2);
       // Each differs from the one before it in a route, a backend with counters, a limit and a listener.
       const config = (round: number): string =>
         [

@@ -1,9 +1,6 @@
 /** Sniway under a service manager: what it tells, the sockets it is given, and its units. */
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -15,6 +12,7 @@ import { connectRaw, eventually, eventuallyRefused, readToEnd, startEchoBackend 
 import { needs, run, start } from '../support/programs.ts';
 import { commandFile, projectRoot } from '../support/project.ts';
 import { isRunning, startUpgradable } from '../support/upgradable.ts';
+import { freePort } from '../support/ports.ts';
 
 const NAME = 'service.example.com';
 const HELLO = buildClientHello({ serverName: NAME });
@@ -26,15 +24,6 @@ async function echoes(t: TestContext, to: number | { path: string }): Promise<vo
   const client = await connectRaw(t, to);
   client.end(HELLO);
   assert.equal((await readToEnd(client)).bytes.length, HELLO.length);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 describe('the service manager', needsKernel, () => {

@@ -1,9 +1,6 @@
 /** A running proxy that is replaced by a new process, as its operator and its clients see it. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { existsSync, lstatSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { TestContext } from 'node:test';
@@ -23,6 +20,7 @@ import { start } from '../support/programs.ts';
 import { LOAD_NAME, SteadyLoad } from '../support/steady-load.ts';
 import { descriptorsOf, isRunning, memoryOf, startUpgradable } from '../support/upgradable.ts';
 import type { Upgradable } from '../support/upgradable.ts';
+import { freePorts } from '../support/ports.ts';
 
 type EngineName = 'linux' | 'portable';
 
@@ -233,6 +231,17 @@ export function describeUpgrades(engine: EngineName): void {
       assert.equal(existsSync(admin), false);
     });
 
+    test('remove the file of a Unix-domain socket that the new configuration has no listener for', async t => {
+      const backend = await startEchoBackend(t);
+      const config = (more: string): string => `listen: [127.0.0.1:0${more}]\n${configOf(engine, backend)}`;
+      const proxy = await startWithFile(t, config(', "unix:{folder}/s.sock"'));
+      await echoes(t, { path: `${proxy.folder}/s.sock` });
+      proxy.write('sniway.yaml', config(''));
+      await proxy.upgraded(t);
+      assert.equal(existsSync(`${proxy.folder}/s.sock`), false);
+      await echoes(t, proxy.port);
+    });
+
     test('take up and give up listeners as the new configuration has them', async t => {
       const backend = await startEchoBackend(t);
       const [kept, gone, fresh] = await freePorts(3);
@@ -282,12 +291,4 @@ export function describeUpgrades(engine: EngineName): void {
 function startWithFile(t: TestContext, text: string, name = 'sniway.yaml'): Promise<Upgradable> {
   const args = ['-c', `{folder}/${name}`, '--log-format', 'none'];
   return startUpgradable(t, args, { files: { [name]: text } });
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map(server => once(server, 'listening')));
-  const ports = servers.map(server => (server.address() as AddressInfo).port);
-  for (const server of servers) server.close();
-  return ports;
 }

@@ -1,14 +1,14 @@
 /** HAProxy and nginx on the other side of PROXY headers: as backends that say what they were told, and in front. */
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo, NetConnectOpts } from 'node:net';
+import type { NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { connect } from 'node:tls';
 import { connectRaw } from './peers.ts';
 import { start } from './programs.ts';
 import type { TrustedAuthority } from './tls-backends.ts';
+import { freePort } from './ports.ts';
 
 export const NAME = 'told.example.com';
 
@@ -185,11 +185,3 @@ async function accepting(t: TestContext, to: NetConnectOpts): Promise<void> {
 }
 
 /** A port that nobody listens at, for programs that cannot say which one the kernel has chosen. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

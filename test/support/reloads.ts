@@ -1,7 +1,6 @@
 /** Relayed connections, and proxies that reload, for tests of what a reload does to them. */
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { SniwayConfig } from '../../src/index.ts';
 import type { EngineName } from '../engine/conformance.ts';
@@ -10,6 +9,7 @@ import { connectRaw, readBytes, readToEnd } from './peers.ts';
 import type { Backend } from './peers.ts';
 import { startProxy } from './proxies.ts';
 import type { TestProxy } from './proxies.ts';
+import { freePort } from './ports.ts';
 
 export const NAME = 'reload.example.com';
 export const HELLO = buildClientHello({ serverName: NAME });
@@ -51,14 +51,6 @@ export async function refused(t: TestContext, port: number): Promise<Buffer> {
 /** The listener that it already has, under its real port: the same target in every configuration. */
 export function configOf(engine: EngineName, port: number, rest: Partial<SniwayConfig>): SniwayConfig {
   return { engine, listen: `127.0.0.1:${port}`, ...rest };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
 }
 
 export async function startAt(

@@ -1,9 +1,8 @@
 /** The listening sockets that are open, each under a number, and how a reload replaces them. */
 import type { BoundAddress } from '../../events.ts';
 import type { ChangingSettings, ListenTarget, ListeningSocket } from '../engine.ts';
-import { openingOrder } from '../inherited-sockets.ts';
 import type { InheritedSockets } from '../inherited-sockets.ts';
-import { requireOpenable, takeOpen } from '../listener-keys.ts';
+import { openTargets } from '../open-targets.ts';
 import {
   adjustListenSockets,
   closeListenSockets,
@@ -76,34 +75,25 @@ export class ListenerSet {
 
   /** Opens what is missing; rejects with nothing changed if something cannot be opened. */
   async prepare(targets: readonly ListenTarget[], settings: ChangingSettings): Promise<OpenedSockets> {
-    const isStart = !this.#hasOpened;
-    const gone = new Set(this.#open);
-    const fresh: OpenSockets[] = [];
-    const kept: { readonly sockets: OpenSockets; readonly settings: ListenSettings }[] = [];
-    const next: OpenSockets[] = [];
-    const abandon = (): void => fresh.forEach(sockets => this.#close(sockets));
-    for (const index of openingOrder(targets, this.#options.inherited)) {
-      const target = targets[index]!;
-      const listen = this.#settingsOf(index, settings);
-      try {
-        const open = takeOpen(gone, target);
-        if (open === null) requireOpenable(target, this.#options.inherited, isStart);
-        const sockets = open ?? (await this.#openNew(target, { listen, taken: [...gone, ...next] }));
-        if (open === null) fresh.push(sockets);
-        else kept.push({ sockets, settings: listen });
-        next[index] = sockets;
-      } catch (error) {
-        abandon();
-        throw error;
-      }
-    }
+    const before = new Set(this.#open);
+    const { listeners, gone, abandon } = await openTargets(targets, {
+      open: this.#open,
+      isStart: !this.#hasOpened,
+      inherited: this.#options.inherited,
+      openOne: (target, index, others) =>
+        this.#openNew(target, { listen: this.#settingsOf(index, settings), others }),
+      close: sockets => this.#close(sockets),
+    });
     return {
-      addresses: next.map(({ address }) => address),
+      addresses: listeners.map(({ address }) => address),
       abandon,
       apply: () => {
-        this.#open = next;
+        this.#open = listeners;
         this.#hasOpened = true;
-        for (const one of kept) adjustListenSockets(this.#sockets, one.sockets, one.settings);
+        for (const [index, sockets] of listeners.entries()) {
+          if (before.has(sockets))
+            adjustListenSockets(this.#sockets, sockets, this.#settingsOf(index, settings));
+        }
         return () => gone.forEach(sockets => this.#close(sockets));
       },
     };
@@ -120,15 +110,15 @@ export class ListenerSet {
 
   async #openNew(
     target: ListenTarget,
-    { listen, taken }: { listen: ListenSettings; taken: readonly (OpenSockets | undefined)[] },
+    { listen, others }: { listen: ListenSettings; others: readonly OpenSockets[] },
   ): Promise<OpenSockets> {
     const opened = await openListenSockets(this.#sockets, target, listen);
-    const numbers = new Set(taken.map(sockets => sockets?.number));
-    return { ...opened, number: this.#numberOf(opened.address.text, numbers) };
+    const taken = new Set(others.map(({ number }) => number));
+    return { ...opened, number: this.#numberOf(opened.address.text, taken) };
   }
 
   /** An address that comes back has a number again that it had; two inherited sockets may be bound to the same one. */
-  #numberOf(text: string, taken: ReadonlySet<number | undefined>): number {
+  #numberOf(text: string, taken: ReadonlySet<number>): number {
     const known = this.#texts.findIndex((other, number) => other === text && !taken.has(number));
     return known === -1 ? this.#texts.push(text) - 1 : known;
   }

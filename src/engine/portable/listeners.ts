@@ -4,9 +4,8 @@ import type { BoundAddress, Notice } from '../../events.ts';
 import { QUEUE_DRAIN_MS } from '../../limits.ts';
 import type { ListenerFacts, ListenerRef } from '../../verdict.ts';
 import type { ListenTarget, ListeningSocket, TcpSettings } from '../engine.ts';
-import { openingOrder } from '../inherited-sockets.ts';
 import type { InheritedSockets } from '../inherited-sockets.ts';
-import { requireOpenable, takeOpen } from '../listener-keys.ts';
+import { openTargets } from '../open-targets.ts';
 import type { ProxyGate } from '../proxy-in.ts';
 import { closeListener, listeningSockets, openListener } from './listener.ts';
 import type { Listener } from './listener.ts';
@@ -48,32 +47,21 @@ export class PortableListeners {
   async prepare(targets: readonly ListenTarget[], tcp: TcpSettings): Promise<OpenedListeners> {
     // An address that is to be listened on again must be free.
     await Promise.all(this.#closing);
-    const isStart = !this.#hasOpened;
-    const gone = new Set(this.#open);
-    const fresh: OpenListener[] = [];
-    const next: OpenListener[] = [];
-    const abandon = (): void => fresh.forEach(listener => this.#retire(listener, this.#isHandedOver));
-    for (const index of openingOrder(targets, this.#host.inherited)) {
-      const target = targets[index]!;
-      const kept = takeOpen(gone, target);
-      try {
-        if (kept === null) requireOpenable(target, this.#host.inherited, isStart);
-        const listener = kept ?? (await OpenListener.open(target, tcp, this.#host));
-        if (kept === null) fresh.push(listener);
-        next[index] = listener;
-      } catch (error) {
-        abandon();
-        throw error;
-      }
-    }
+    const { listeners, gone, abandon } = await openTargets(targets, {
+      open: this.#open,
+      isStart: !this.#hasOpened,
+      inherited: this.#host.inherited,
+      openOne: target => OpenListener.open(target, tcp, this.#host),
+      close: listener => this.#retire(listener),
+    });
     return {
-      addresses: next.map(({ address }) => address),
+      addresses: listeners.map(({ address }) => address),
       abandon,
       apply: terms => {
-        this.#open = next;
+        this.#open = listeners;
         this.#hasOpened = true;
-        for (const listener of gone) this.#retire(listener, this.#isHandedOver);
-        for (const [index, listener] of next.entries()) listener.use(terms[index]!, tcp);
+        for (const listener of gone) this.#retire(listener);
+        for (const [index, listener] of listeners.entries()) listener.use(terms[index]!, tcp);
       },
     };
   }
@@ -89,13 +77,13 @@ export class PortableListeners {
   }
 
   async close(): Promise<void> {
-    for (const listener of this.#open) this.#retire(listener, this.#isHandedOver);
+    for (const listener of this.#open) this.#retire(listener);
     this.#open = [];
     await Promise.all(this.#closing);
   }
 
-  #retire(listener: OpenListener, isHandedOver: boolean): void {
-    const closed = listener.close(isHandedOver).finally(() => this.#closing.delete(closed));
+  #retire(listener: OpenListener): void {
+    const closed = listener.close(this.#isHandedOver).finally(() => this.#closing.delete(closed));
     this.#closing.add(closed);
   }
 }
@@ -157,9 +145,12 @@ class OpenListener implements PortableListener {
 
   /** Takes those who have connected already, and closes. What another process has taken over is left to it. */
   async close(isHandedOver: boolean): Promise<void> {
-    if (this.listener.isOurs && !isHandedOver) await this.#drain();
-    for (const socket of this.#early ?? []) socket.destroy();
-    this.#early = null;
+    if (this.#early === null) {
+      if (this.listener.isOurs && !isHandedOver) await this.#drain();
+    } else {
+      // Nobody knows how to treat them.
+      for (const socket of this.#early) socket.destroy();
+    }
     closeListener(this.listener, isHandedOver);
     await new Promise(resolve => setImmediate(resolve));
   }

@@ -4,8 +4,9 @@ import { test } from 'node:test';
 import { SniwayError } from '../../../src/index.ts';
 import { connectRaw, eventually, readToEnd, startBackend } from '../../support/peers.ts';
 import { startProxy } from '../../support/proxies.ts';
-import { HELLO, NAME, assertAlive, freePort, hangUp, refused, relayed } from '../../support/reloads.ts';
+import { HELLO, NAME, assertAlive, hangUp, refused, relayed } from '../../support/reloads.ts';
 import type { EngineName } from '../conformance.ts';
+import { freePort, freePorts } from '../../support/ports.ts';
 
 /** Somebody waits until it is opened. */
 function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
@@ -19,7 +20,7 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
 export function describeReloadEdges(engine: EngineName): void {
   test('the rules of a listener that is removed hold for whoever has connected to it', async t => {
     const backend = await startBackend(t);
-    const [going, staying] = [await freePort(), await freePort()];
+    const [going = 0, staying = 0] = await freePorts(2);
     const routes = [{ match: NAME, backend: backend.address }];
     const other = `127.0.0.1:${staying}`;
     const proxy = await startProxy(t, {
@@ -58,7 +59,7 @@ export function describeReloadEdges(engine: EngineName): void {
 
   test('a listener that is removed and comes back is opened anew', async t => {
     const [backend, taken] = [await startBackend(t), await startBackend(t)];
-    const [coming, staying] = [await freePort(), await freePort()];
+    const [coming = 0, staying = 0] = await freePorts(2);
     const routes = [{ match: NAME, backend: backend.address }];
     const proxy = await startProxy(t, { engine, routes, listen: `127.0.0.1:${staying}` });
     for (let round = 0; round < 3; round++) {
@@ -89,7 +90,7 @@ export function describeReloadEdges(engine: EngineName): void {
 
   test('a limit has as many places left, wherever its listener stands, and if its route goes and comes back', async t => {
     const backend = await startBackend(t);
-    const [port, more] = [await freePort(), await freePort()];
+    const [port = 0, more = 0] = await freePorts(2);
     const limits = { connections: 1 };
     const limited = { address: `127.0.0.1:${port}`, limits: { connections: 2 } };
     const first = { address: `127.0.0.1:${more}`, limits: { connections: 9 } };

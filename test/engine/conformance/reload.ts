@@ -17,7 +17,6 @@ import {
   HELLO,
   NAME,
   assertAlive,
-  freePort,
   hangUp,
   refused,
   relayed,
@@ -26,6 +25,7 @@ import {
 import type { EngineName } from '../conformance.ts';
 import { describeReloadEdges } from './reload-edges.ts';
 import { describeState } from './reload-state.ts';
+import { freePort, freePorts } from '../../support/ports.ts';
 
 export function describeReload(engine: EngineName): void {
   describe('reload', () => {
@@ -158,7 +158,7 @@ function describeListeners(engine: EngineName): void {
 
   test('a listener keeps its rules when others move in front of it', async t => {
     const backend = await startBackend(t);
-    const [open, closed] = [await freePort(), await freePort()];
+    const [open = 0, closed = 0] = await freePorts(2);
     const routes = [{ match: NAME, backend: backend.address }];
     const free = { address: `127.0.0.1:${open}` };
     const denied = { address: `127.0.0.1:${closed}`, clients: { deny: ['127.0.0.0/8'] } };
