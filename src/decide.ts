@@ -30,6 +30,10 @@ import type {
 import { copyOffer } from './wire/hello-offer.ts';
 import type { HelloOffer } from './wire/hello-offer.ts';
 import type { PeerAddress } from './wire/peer-address.ts';
+import { ALERTS } from './wire/tls-alert.ts';
+
+/** What a client gets to see whose encrypted hello was opened, and whose name is not known (RFC 9849 section 7.1). */
+const UNKNOWN_INNER: Answer = { kind: 'alert', description: ALERTS.unrecognized_name };
 
 /** The detail of a refusal by access rules. */
 const CLIENT_NETWORK = 'client network';
@@ -109,11 +113,9 @@ function isKeptOut(next: Decision): boolean {
 
 function decideRoute(hello: HelloFacts, client: Client, decider: Decider): UserQuestion['next'] {
   const { snapshot, live } = decider;
-  const name = hello.serverName;
-  if (name === null) return reject('no-sni', snapshot.policies.noSni);
-  const index = snapshot.table.match(name, hello);
-  const route = index < 0 ? undefined : snapshot.routes[index];
-  if (route === undefined) return reject('unknown-name', snapshot.policies.unknownName);
+  const found = findRoute(hello, client, snapshot);
+  if ('kind' in found) return found;
+  const { route, name } = found;
   if (route.action.kind === 'reject') {
     return {
       kind: 'reject',
@@ -129,6 +131,30 @@ function decideRoute(hello: HelloFacts, client: Client, decider: Decider): UserQ
     return { kind: 'function', route: route.name, proxy: route.action.proxy, options: route.options };
   }
   return refusal ?? route.verdict ?? choose(route, name, { client: client.peer, live });
+}
+
+/** The route of a name, and the name its backend is chosen by. */
+function findRoute(
+  hello: HelloFacts,
+  { ech }: Client,
+  snapshot: Snapshot,
+): { route: SnapshotRoute; name: string } | RejectVerdict {
+  const { policies, table, routes } = snapshot;
+  const name = hello.serverName;
+  const fallback = ech?.kind === 'undecryptable' && ech.isPublicName ? snapshot.ech?.fallback : null;
+  if (fallback) return { route: fallback, name: name ?? '' };
+  const route = name === null ? undefined : routes[table.match(name, hello)];
+  if (ech?.kind === 'accepted') {
+    if (name !== null && route !== undefined && route.ech !== 'off') return { route, name };
+    // The outer hello counts no more: a client that came so far would come again and again.
+    const unknown = snapshot.ech?.unknownInner;
+    if (unknown) return { route: unknown, name: name ?? '' };
+    return reject(name === null ? 'no-sni' : 'unknown-name', UNKNOWN_INNER, route && 'ech: off');
+  }
+  if (name === null) return reject('no-sni', policies.noSni);
+  if (route === undefined) return reject('unknown-name', policies.unknownName);
+  if (route.ech !== 'required') return { route, name };
+  return reject('unknown-name', policies.unknownName, 'ech: required');
 }
 
 /**
@@ -191,15 +217,22 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
         route: refusal.route,
         detail: refusal.detail,
       };
+    case 'illegal-ech': {
+      const { code, alert } = refusal.illegal;
+      return reject('hello-malformed', malformedAnswer(policies, alert), code);
+    }
     case 'invalid-hello': {
       const { code, alert } = refusal.invalid;
       if (code === 'not-tls') return reject('not-tls', policies.notTls, refusal.protocol ?? code);
-      const answer: Answer =
-        policies.malformed.kind === 'parser' ? { kind: 'alert', description: alert } : policies.malformed;
+      const answer = malformedAnswer(policies, alert);
       const tooLarge = code === 'hello-too-large' || code === 'too-many-records';
       return reject(tooLarge ? 'hello-too-large' : 'hello-malformed', answer, code);
     }
   }
+}
+
+function malformedAnswer({ malformed }: Policies, alert: number): Answer {
+  return malformed.kind === 'parser' ? { kind: 'alert', description: alert } : malformed;
 }
 
 /** Called for each client before anything of it is read: a verdict if its network may not use the listener, or null. */

@@ -57,8 +57,11 @@ export interface ConnectionOpened {
   readonly listener: string;
 }
 
-/** What a hello says of Encrypted ClientHello (RFC 9849). */
-export type EchOffer = 'none' | 'offered' | 'inner';
+/** What a hello says of Encrypted ClientHello (RFC 9849), and what has come of it. */
+export type EchOffer = 'none' | 'offered' | 'inner' | 'not-ours' | 'undecryptable' | 'accepted' | 'illegal';
+
+/** What a backend has made of an inner hello. */
+export type EchBackend = 'confirmed' | 'unconfirmed' | 'unknown';
 
 /** The one record of an accepted connection, announced when it has ended. */
 export interface ConnectionEnded extends ConnectionOpened {
@@ -79,9 +82,24 @@ export interface ConnectionEnded extends ConnectionOpened {
   readonly tlsVersions: readonly string[];
   /**
    * `offered`: the hello has an Encrypted ClientHello, or GREASE that looks like one, so that `serverName` is the outer
-   * name; `inner`: it is one that somebody in front has decrypted. Null if no hello was read.
+   * name; `inner`: it is one that somebody in front has decrypted. With keys, in place of these: `accepted`: it was
+   * opened, and `serverName` is the inner name, unless that is not to be told; `undecryptable`: it is for a public name
+   * of the keys, and none opens it; `not-ours`: the same for any other name, mostly GREASE; `illegal`: it breaks the
+   * rules. Null if no hello was read.
    */
   readonly ech: EchOffer | null;
+  /** The name in clear of a hello that was opened; null for any other. */
+  readonly outerName: string | null;
+  /** `config_id` of an encrypted hello, 0 to 255; null without keys, or without one. */
+  readonly echConfigId: number | null;
+  /** Whether the backend has asked for a second hello, which was opened in its turn. */
+  readonly echRetried: boolean;
+  /**
+   * Whether the backend has taken an inner hello for one: `unconfirmed` if it does not know them, so that the client
+   * cannot understand it, `unknown` if it has answered with something else. Null before it has answered, and for any
+   * other hello.
+   */
+  readonly echBackend: EchBackend | null;
   /** Fingerprints of the client; null unless the configuration asks for `fingerprints`, and a hello was read. */
   readonly ja3: string | null;
   readonly ja4: string | null;

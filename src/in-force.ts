@@ -6,7 +6,9 @@ import { literalEndpoint } from './backends/pool.ts';
 import type { CheckedConfig } from './config/check-config.ts';
 import type { Decider, SettleContext } from './decide.ts';
 import { ConfigError } from './errors.ts';
-import type { BoundAddress } from './events.ts';
+import { EchFaults } from './engine/ech-faults.ts';
+import type { EchFault } from './engine/ech-faults.ts';
+import type { BoundAddress, Notice } from './events.ts';
 import { PendingCounts } from './limiting/pending-counts.ts';
 import type { Live } from './live.ts';
 import { createSnapshot } from './snapshot.ts';
@@ -16,6 +18,7 @@ export class InForce {
   readonly decider: Decider;
   readonly guard: AddressGuard;
   readonly pending: PendingCounts;
+  readonly #echFaults = new EchFaults();
   /** What is listened on; the guard lets nobody dial it. */
   addresses: readonly BoundAddress[] = [];
 
@@ -24,6 +27,14 @@ export class InForce {
     this.decider = { snapshot: createSnapshot(config), live };
     this.guard = createAddressGuard({ ...config, ownListeners: () => this.addresses });
     this.pending = new PendingCounts(live.limits, config.pending.perClient);
+  }
+
+  /** Once for each backend. */
+  tellEchFault(fault: EchFault, tell: (notice: Notice) => void): void {
+    if (!this.#echFaults.tells(fault, this.decider.snapshot.ech)) return;
+    const { route, backend, why } = fault;
+    const message = `backend ${backend} of route '${route}' fails clients that encrypt their hello: ${why}`;
+    tell({ level: 'warn', message });
   }
 
   /** What a question of a connection is settled with. */

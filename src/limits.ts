@@ -370,6 +370,12 @@ export const HELLO_PACE_GRACE_MS = 4_000;
 /** The part of a lifetime that chance may take off, so that relays begun together do not end together. */
 export const LIFETIME_JITTER = 0.1;
 
+/** Milliseconds that a backend may take to answer an inner hello; what the client sends meanwhile has to be kept. */
+export const ECH_ANSWER_TIMEOUT_MS = 60_000;
+
+/** Backends that are told of, between two reloads, because they do not know inner hellos: names clients choose may lead to many. */
+export const ECH_FAULTS_MAX = 256;
+
 /** Configurations in one ECHConfigList that is read; published lists have one to three. */
 export const ECH_CONFIGS_MAX = 64;
 /** Keys for Encrypted ClientHello at once: each may cost a hello 0.2 ms where all of them are tried. */

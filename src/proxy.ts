@@ -10,6 +10,7 @@ import { withoutFunctions } from './config/user-functions.ts';
 import { admit, decide, decideRefusal } from './decide.ts';
 import { DepartedRoutes } from './departed-routes.ts';
 import type { Engine, EngineHost, ListeningSocket, RecordInterest } from './engine/engine.ts';
+import type { EchFault } from './engine/ech-faults.ts';
 import type { InheritedSockets } from './engine/inherited-sockets.ts';
 import { selectEngine } from './engine/select-engine.ts';
 import type { SelectedEngine } from './engine/select-engine.ts';
@@ -35,6 +36,7 @@ import { createSharedMemory, listBackends, openLive, trackedBackends } from './l
 import type { Live } from './live.ts';
 import type { PendingCounts } from './limiting/pending-counts.ts';
 import { Numbering } from './numbering.ts';
+import { openHello } from './open-hello.ts';
 import { ReloadQueue } from './reload-queue.ts';
 import { describeReload, keepFixed } from './reload-result.ts';
 import type { CloseOptions, CloseResult, ProxyEvents, ReloadResult, SniProxy } from './sni-proxy.ts';
@@ -318,6 +320,16 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
     const decision = decide(hello, client, this.#inForce.decider);
     const isVerdict = decision.kind === 'relay' || decision.kind === 'reject';
     return isVerdict ? decision : this.settle(decision, client);
+  }
+
+  openHello(
+    ...[hello, recordVersion, client]: Parameters<EngineHost['openHello']>
+  ): ReturnType<EngineHost['openHello']> {
+    return openHello(hello, recordVersion, { client, ech: this.#inForce.decider.snapshot.ech });
+  }
+
+  echFault(fault: EchFault): void {
+    this.#inForce.tellEchFault(fault, notice => this.notice(notice));
   }
 
   settle(...[question, asker]: Parameters<EngineHost['settle']>): ReturnType<EngineHost['settle']> {

@@ -16,6 +16,7 @@ const SETTINGS: Readonly<Record<string, readonly (keyof CheckedConfig)[]>> = {
   resolver: ['resolver'],
   timeouts: ['helloTimeoutMs', 'dialTimeoutMs', 'drainTimeoutMs'],
   limits: ['limits', 'pending'],
+  ech: ['ech'],
   tcp: ['tcp'],
   fingerprints: ['fingerprints'],
 };

@@ -5,6 +5,8 @@
 import { candidatesOf } from './backends/candidates.ts';
 import type { PlainPool } from './backends/plain-pool.ts';
 import { Pool, literalEndpoint } from './backends/pool.ts';
+import { EchOpener } from './ech/ech-opener.ts';
+import type { EchKey } from './ech/ech-opener.ts';
 import { SniwayError } from './errors.ts';
 import type { PlainClients } from './limiting/access-rules.ts';
 import { createAccessRules } from './limiting/access-rules.ts';
@@ -37,6 +39,8 @@ export interface PlainRoute {
   readonly patterns: readonly string[];
   /** The route matches only clients that offer one of these; empty means every client. */
   readonly alpn: readonly string[];
+  /** Whether its names are answered in clear, through Encrypted ClientHello, or both. */
+  readonly ech: 'off' | 'optional' | 'required';
   readonly action: RouteAction;
   /** Null if every client may use it. */
   readonly clients: PlainClients | null;
@@ -95,6 +99,21 @@ export interface ProxyIn {
   readonly required: boolean;
 }
 
+/** Encrypted ClientHello. Plain data, private keys included: nothing shows it. */
+export interface PlainEch {
+  readonly keys: readonly EchKey[];
+  readonly requirePublicName: boolean;
+  readonly trialDecryption: boolean;
+  /** Name of the route for hellos to a public name that no key opens; null for the route of that name. */
+  readonly fallback: string | null;
+  /** Name of the route for inner names that no route takes; null for an alert. */
+  readonly unknownInner: string | null;
+  /** Whether it is told which backends do not know inner hellos. */
+  readonly verifiesBackends: boolean;
+  /** Whether records have outer names in place of inner ones. */
+  readonly hidesInnerNames: boolean;
+}
+
 /** Numbers of the limits in the table that all threads count in, for each listener and each route. */
 export interface LimitSlots {
   /** -1 where nothing is limited. */
@@ -113,6 +132,8 @@ export interface PlainConfig {
   readonly pending: PendingLimits;
   /** Whether hooks on the main thread have a say in each decision. */
   readonly asksHooks: boolean;
+  /** Null where encrypted_client_hello is an extension like any other. */
+  readonly ech: PlainEch | null;
   /** Networks in CIDR form that the guard lets through although it refuses them by default. */
   readonly allowNets: readonly string[];
   /** Networks in CIDR form that the guard refuses in any case. */
@@ -122,6 +143,7 @@ export interface PlainConfig {
 /** A route as decisions see it. */
 export interface SnapshotRoute {
   readonly name: string;
+  readonly ech: PlainRoute['ech'];
   readonly action: RouteAction;
   /** The verdict itself where it is the same for every client (one backend that needs no look-up); else null. */
   readonly verdict: RelayVerdict | null;
@@ -130,6 +152,15 @@ export interface SnapshotRoute {
   readonly options: RelayOptions;
   readonly rules: AccessRules | null;
   readonly scope: LimitScope | null;
+}
+
+/** What opens encrypted hellos, and where those go that have no route of their own. */
+export interface SnapshotEch {
+  readonly opener: EchOpener;
+  readonly fallback: SnapshotRoute | null;
+  readonly unknownInner: SnapshotRoute | null;
+  readonly verifiesBackends: boolean;
+  readonly hidesInnerNames: boolean;
 }
 
 /** Immutable; replaced as a whole, never changed. */
@@ -142,6 +173,7 @@ export interface Snapshot {
   readonly scope: LimitScope | null;
   readonly pending: PendingLimits;
   readonly asksHooks: boolean;
+  readonly ech: SnapshotEch | null;
 }
 
 /**
@@ -152,9 +184,10 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
   const { table, problems } = createRouteTable(plain.routes);
   const fault = problems.find(problem => problem.severity === 'error');
   if (fault !== undefined) throw new SniwayError('ERR_INVARIANT', `unchecked routes: ${fault.message}`);
-  const { limits, slots } = plain;
+  const { ech, limits, slots } = plain;
+  const routes = plain.routes.map((route, index) => createRoute(route, slots.routes[index] ?? -1));
   return {
-    routes: plain.routes.map((route, index) => createRoute(route, slots.routes[index] ?? -1)),
+    routes,
     policies: plain.policies,
     table,
     listeners: plain.listeners.map((listener, index) => ({
@@ -164,6 +197,20 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
     scope: scopeOf('the proxy', PROXY_SLOT, limits),
     pending: plain.pending,
     asksHooks: plain.asksHooks,
+    ech: ech === null ? null : createEch(ech, routes),
+  };
+}
+
+function createEch(plain: PlainEch, routes: readonly SnapshotRoute[]): SnapshotEch {
+  const { keys, fallback, unknownInner, verifiesBackends, hidesInnerNames } = plain;
+  const named = (name: string | null): SnapshotRoute | null =>
+    routes.find(route => route.name === name) ?? null;
+  return {
+    opener: new EchOpener(keys, plain),
+    fallback: named(fallback),
+    unknownInner: named(unknownInner),
+    verifiesBackends,
+    hidesInnerNames,
   };
 }
 
@@ -183,9 +230,9 @@ function scopeOf(title: string, slot: number, limits: PlainLimits | null): Limit
 }
 
 function createRoute(plain: PlainRoute, slot: number): SnapshotRoute {
-  const { name, action, clients, limits, spans } = plain;
+  const { name, ech, action, clients, limits, spans } = plain;
   const rules = clients === null ? null : createAccessRules(clients);
-  const common = { name, action, rules, scope: scopeOf(`route ${name}`, slot, limits) };
+  const common = { name, ech, action, rules, scope: scopeOf(`route ${name}`, slot, limits) };
   if (action.kind !== 'relay') {
     return { ...common, verdict: null, pool: null, options: { retry: false, ...spans } };
   }

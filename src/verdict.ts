@@ -2,6 +2,7 @@
 import type { AccessRules } from './limiting/access-rules.ts';
 import type { LimitScope } from './limiting/limiter.ts';
 import type { EndReason } from './events.ts';
+import type { EchIllegal } from './ech/ech-error.ts';
 import type { HelloInvalid } from './wire/hello-reader.ts';
 import type { PeerAddress } from './wire/peer-address.ts';
 import type { ProxyErrorCode } from './wire/proxy-header.ts';
@@ -74,6 +75,20 @@ export interface ListenerRef {
   readonly text: string;
 }
 
+/** What has come of the encrypted hello of a client. */
+export interface ClientEch {
+  /** `undecryptable`: the hello in clear counts. */
+  readonly kind: 'accepted' | 'undecryptable';
+  /** Number of the key it was encrypted to, as the hello has it. */
+  readonly configId: number;
+  /** The name in clear. */
+  readonly outerName: string | null;
+  /** The name in clear is the public name of one of the keys. */
+  readonly isPublicName: boolean;
+  /** An inner name is not to be told. */
+  readonly isHidden: boolean;
+}
+
 /** The client of one connection, as decisions see it. */
 export interface Client extends Asker {
   readonly peer: PeerAddress;
@@ -83,6 +98,8 @@ export interface Client extends Asker {
   ticket: Ticket | null;
   /** The name of the route that takes it, once one does; put here by a decision, whatever that has to wait for. */
   route: string | null;
+  /** Put here when its hello was looked at for Encrypted ClientHello; null without it, or without keys for it. */
+  ech: ClientEch | null;
 }
 
 /** How a relay is carried out. */
@@ -122,6 +139,8 @@ export type Verdict = RelayVerdict | RejectVerdict;
 
 /** Why a connection is refused without a decision on its name. */
 export type Refusal =
+  /** An encrypted hello that breaks the rules. */
+  | { readonly kind: 'illegal-ech'; readonly illegal: EchIllegal }
   | { readonly kind: 'invalid-hello'; readonly invalid: HelloInvalid; readonly protocol: string | null }
   /** `isSlow`: within the deadline, but below the pace. */
   | { readonly kind: 'hello-timeout'; readonly isSlow: boolean }

@@ -14,6 +14,7 @@ export interface ConfigFlags {
   readonly acceptProxyFrom?: readonly string[];
   readonly admin?: string;
   readonly adminRemote?: boolean;
+  readonly echKeys?: readonly string[];
   readonly fingerprints?: boolean;
   readonly engine?: string;
   readonly workers?: string;
@@ -81,6 +82,12 @@ export function addConfigFlags(command: Command): void {
     )
     .option('--admin <addr>', 'answer /metrics, /livez and /readyz here: 127.0.0.1:9090, 9090, unix:/path')
     .option('--admin-remote', 'let --admin be an address that other machines reach')
+    .addOption(
+      many(
+        '--ech-keys <path>',
+        'open encrypted hellos (ECH) with the keys of this file or folder (repeatable)',
+      ),
+    )
     .option('--fingerprints', 'tell JA3 and JA4 of clients in access lines')
     .option('--engine <engine>', 'auto, portable or linux (default: auto)')
     .option('--workers <n>', 'threads that move bytes, linux engine only (default: one for each processor)')
@@ -125,6 +132,7 @@ export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
     put(['workers'], '--workers', flags.workers);
   }
   if (flags.fingerprints === true) input['fingerprints'] = true;
+  mergeEch(input, flags, put);
   mergeAdmin(input, flags, put);
   mergeGuard(input, flags, put);
   mergeResolver(input, flags.resolver, put);
@@ -188,6 +196,14 @@ function mergeAdmin(input: Record<string, unknown>, { admin, adminRemote }: Conf
   }
   if (adminRemote === true) merged['allowRemote'] = true;
   input['admin'] = merged;
+}
+
+function mergeEch(input: Record<string, unknown>, { echKeys }: ConfigFlags, put: Put): void {
+  if (echKeys === undefined || isMisfit(input['ech'])) return;
+  const ech: Record<string, unknown> = { ...(input['ech'] as object | undefined) };
+  append(ech, 'keys', echKeys, (path, index) => put(['ech', ...path], '--ech-keys', echKeys[index] ?? ''));
+  input['ech'] = ech;
+  put(['ech', 'keys'], '--ech-keys', echKeys.join(' '));
 }
 
 function mergeGuard(input: Record<string, unknown>, flags: ConfigFlags, put: Put): void {

@@ -119,6 +119,7 @@ const ANYBODY: Client = {
   peer: UNIX_PEER,
   listener: { facts: { rules: null, scope: null }, text: '' },
   ticket: null,
+  ech: null,
   route: null,
 };
 

@@ -1,6 +1,7 @@
 /** From flags (and a file) to a checked configuration, or to one text with all that is wrong. */
 import { inspectConfig } from '../config/check-config.ts';
 import type { CheckedConfig } from '../config/check-config.ts';
+import { echPathsOf } from '../config/ech-paths.ts';
 import { withoutEchoes } from '../config/expand-variables.ts';
 import { loadConfigFile } from '../config/load-file.ts';
 import type { LoadedConfig } from '../config/load-file.ts';
@@ -48,6 +49,7 @@ export async function loadCommandConfig(
     throw new CommandError(renderProblems(file.problems, file.source), EXIT.usage);
   }
   const merged = mergeFlags(file?.value, flags);
+  for (const path of echPathsOf(merged.input)) options.reads?.(path);
   const { config, problems } = inspectConfig(
     withListener(merged.input, options.listenDefault),
     file?.describe === undefined ? {} : { describe: file.describe },

@@ -38,7 +38,13 @@ const SAMPLE: SniwayConfig = {
 
 /** What a route, a listener and the whole proxy say of their clients where nothing is said. */
 const ENDLESS = { idleMs: 0, halfCloseMs: 0, lifetimeMs: 0 };
-const FREE_ROUTE = { clients: null, limits: null, spans: ENDLESS, onRemove: 'keep' } as const;
+const FREE_ROUTE = {
+  ech: 'optional' as const,
+  clients: null,
+  limits: null,
+  spans: ENDLESS,
+  onRemove: 'keep',
+} as const;
 const FREE_LISTENER = { clients: null, limits: null, proxyIn: null };
 const PENDING = { all: 8_192, perClient: 512, pace: { graceMs: 4_000, bytesPerSecond: 64 } };
 
@@ -111,6 +117,8 @@ const CHECKED: CheckedConfig = {
   spin: false,
   functions: { routes: new Map(), hooks: {}, timeoutMs: 2_000 },
   asksHooks: false,
+  ech: null,
+  echKeys: [],
   fingerprints: true,
   engine: 'portable',
   admin: { kind: 'tcp', address: '127.0.0.1', port: 9090 },
@@ -175,6 +183,8 @@ test('checkConfig() fills in every default', () => {
     spin: cpus().length > 1,
     functions: { routes: new Map(), hooks: {}, timeoutMs: 2_000 },
     asksHooks: false,
+  ech: null,
+  echKeys: [],
     engine: 'auto',
     fingerprints: false,
     admin: null,

@@ -29,6 +29,8 @@ import type { Finding, ProblemPath, SpottedProblem } from './findings.ts';
 import { errorAt, settleFindings } from './findings.ts';
 import { formatListenTarget, parseListenTarget } from './listen-target.ts';
 import { createOwnListenerSearch, findListenerConflict } from './own-listeners.ts';
+import { findEchProblems, readEch } from './read-ech.ts';
+import type { EchKeyInfo, ReadEch } from './read-ech.ts';
 import { readClients, readLimits, readNetworks, readPending } from './read-limits.ts';
 import { findProxyInProblems, readProxyIn } from './read-proxy.ts';
 import type { RouteDraft } from './read-routes.ts';
@@ -48,6 +50,7 @@ export interface CheckedConfig extends PlainConfig {
   readonly dialTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly functions: UserFunctions;
+  readonly echKeys: readonly EchKeyInfo[];
   readonly resolver: ResolverSettings;
   readonly tcp: TcpSettings;
   readonly workers: number;
@@ -100,10 +103,12 @@ export function inspectConfig(
   const drafts = readRoutes(input, findings);
   findings.push(...(hasNoRoutes(input) ? [NO_ROUTES] : findRouteProblems(drafts, describe)));
   findings.push(...findLoops(drafts, listeners), ...findUnread(input));
+  const ech = readEch(input, drafts, findings);
+  findings.push(...findEchProblems(ech, drafts));
   findings.push(...findResolverProblems(input), ...findAdminProblems(input, listeners));
   const problems = settleFindings(findings);
   const isSound = problems.every(({ severity }) => severity === 'warning');
-  return { config: isSound ? fillIn(input, listening, drafts) : null, problems };
+  return { config: isSound ? fillIn(input, { listening, drafts, ech }) : null, problems };
 }
 
 /** A listener that could be read. */
@@ -174,11 +179,14 @@ function findLoops(drafts: readonly RouteDraft[], listeners: readonly ListenTarg
   });
 }
 
-function fillIn(
-  input: unknown,
-  listening: readonly ReadListener[],
-  drafts: readonly RouteDraft[],
-): CheckedConfig {
+/** What was read from a configuration on the way. */
+interface ReadParts {
+  readonly listening: readonly ReadListener[];
+  readonly drafts: readonly RouteDraft[];
+  readonly ech: ReadEch | null;
+}
+
+function fillIn(input: unknown, { listening, drafts, ech }: ReadParts): CheckedConfig {
   const { fingerprints, guard, limits, timeouts, engine, policies, resolver, spin, tcp, workers } =
     asObject(input);
   const { allowNets, denyNets } = asObject(guard);
@@ -200,6 +208,8 @@ function fillIn(
     drainTimeoutMs: readTimeout(drain, DRAIN_TIMEOUT_MS),
     functions: readFunctions(input, drafts, readTimeout(decide, DECIDE_TIMEOUT_MS)),
     asksHooks: asksHooks(input),
+    ech: ech?.plain ?? null,
+    echKeys: ech?.keys ?? [],
     resolver: readResolver(resolver),
     tcp: readTcp(asObject(tcp)),
     workers: typeof workers === 'number' ? workers : Math.min(availableParallelism(), WORKERS_MAX),

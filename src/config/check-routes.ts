@@ -45,10 +45,10 @@ function findTooManyCounted(drafts: readonly RouteDraft[]): Finding[] {
 export function nameRoutes(drafts: readonly RouteDraft[]): PlainRoute[] {
   const taken = new Set(drafts.flatMap(({ name }) => (name === null ? [] : [name])));
   const counts = new Map<string, number>();
-  const routes = drafts.flatMap(({ name, patterns, alpn, action, clients, limits, spans, onRemove }) => {
+  const routes = drafts.flatMap(({ name, patterns, alpn, ech, action, clients, limits, spans, onRemove }) => {
     if (action === null) return [];
     const texts = patterns.map(({ text }) => text);
-    const route = { patterns: texts, alpn, action, clients, limits, spans, onRemove };
+    const route = { patterns: texts, alpn, ech, action, clients, limits, spans, onRemove };
     return [{ name: name ?? claimName(texts[0] ?? '', taken, counts), ...route }];
   });
   const actions = numberBackends(routes.map(({ action }) => action));

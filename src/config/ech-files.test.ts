@@ -16,7 +16,7 @@ function keyText(configId: number): string {
 }
 
 describe('readEchFiles()', () => {
-  test('reads files, and of folders those that end in .ech, in their order', async t => {
+  test('reads files, and of folders those that end in .ech, in their order', t => {
     const folder = makeFolder(t, {
       'b.ech': keyText(2),
       'a.ech': keyText(1),
@@ -25,7 +25,7 @@ describe('readEchFiles()', () => {
       'other/key.pem': keyText(3),
     });
     for (const name of ['a.ech', 'b.ech', 'other/key.pem']) chmodSync(join(folder, name), 0o600);
-    const { files, keys, problems, warnings } = await readEchFiles([join(folder, 'other/key.pem'), folder]);
+    const { files, keys, problems, warnings } = readEchFiles([join(folder, 'other/key.pem'), folder]);
     assert.deepEqual([problems, warnings], [[], []]);
     assert.deepEqual(
       files.map(({ configs }) => configs[0]?.configId),
@@ -35,7 +35,7 @@ describe('readEchFiles()', () => {
     assert.ok(files.every(({ modifiedMs }) => Math.abs(Date.now() - modifiedMs) < 60_000));
   });
 
-  test('warns of private keys that others may read, and only of those', async t => {
+  test('warns of private keys that others may read, and only of those', t => {
     const folder = makeFolder(t, { 'a.ech': keyText(1), 'b.ech': '' });
     const { config } = createTestKey();
     writeFileSync(join(folder, 'b.ech'), encodeKeyFile(encodeEchConfigList([config]), null));
@@ -46,20 +46,20 @@ describe('readEchFiles()', () => {
       [0o604, 1],
     ] as const) {
       chmodSync(join(folder, 'a.ech'), mode);
-      const { warnings } = await readEchFiles([folder]);
+      const { warnings } = readEchFiles([folder]);
       assert.equal(warnings.length, count, mode.toString(8));
       if (count > 0) assert.match(warnings[0] ?? '', /"[^"]*\/a\.ech" .* chmod 600/);
     }
   });
 
-  test('names the file and what is wrong with it, and reads the others', async t => {
+  test('names the file and what is wrong with it, and reads the others', t => {
     const folder = makeFolder(t, {
       'a.ech': keyText(1),
       'b.ech': 'x',
       'c.ech': 'y'.repeat(ECH_FILE_BYTES_MAX + 1),
     });
     mkdirSync(join(folder, 'd.ech'));
-    const { files, problems } = await readEchFiles([folder, join(folder, 'missing')]);
+    const { files, problems } = readEchFiles([folder, join(folder, 'missing')]);
     assert.equal(files.length, 1);
     assert.deepEqual(
       problems.map(problem => problem.replaceAll(folder, '')),
@@ -72,13 +72,13 @@ describe('readEchFiles()', () => {
     );
   });
 
-  test('takes as many keys as the bound, and no more', async t => {
+  test('takes as many keys as the bound, and no more', t => {
     const files = Object.fromEntries(
       Array.from({ length: ECH_KEYS_MAX }, (_, index) => [`${index}.ech`, keyText(index)]),
     );
     const folder = makeFolder(t, files);
-    assert.deepEqual((await readEchFiles([folder])).problems, []);
-    const { problems } = await readEchFiles([folder, join(folder, '0.ech')]);
+    assert.deepEqual(readEchFiles([folder]).problems, []);
+    const { problems } = readEchFiles([folder, join(folder, '0.ech')]);
     assert.match(problems[0] ?? '', /there are 65 keys, and at most 64/);
   });
 });

@@ -1,5 +1,5 @@
 /** Reads files and folders of keys for Encrypted ClientHello. */
-import { open, readdir, stat } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EchKey } from '../ech/ech-opener.ts';
 import { parseKeyFile } from '../ech/key-file.ts';
@@ -32,13 +32,13 @@ export const ECH_FILE_SUFFIX = '.ech';
 const OPEN_TO_OTHERS = 0o077;
 
 /** Reads each path, a file or a folder of files that end in `.ech`; does not throw for what is in them. */
-export async function readEchFiles(paths: readonly string[]): Promise<EchFiles> {
+export function readEchFiles(paths: readonly string[]): EchFiles {
   const files: EchFile[] = [];
   const problems: string[] = [];
   const warnings: string[] = [];
-  for (const path of await listFiles(paths, problems)) {
+  for (const path of listFiles(paths, problems)) {
     try {
-      const { text, mode, modifiedMs } = await readKeyText(path);
+      const { text, mode, modifiedMs } = readKeyText(path);
       const file = parseKeyFile(text);
       if (!file.ok) problems.push(`${quote(path)} is no file of keys: ${file.message}`);
       else files.push({ ...file, path, modifiedMs });
@@ -56,27 +56,29 @@ export async function readEchFiles(paths: readonly string[]): Promise<EchFiles> 
   return { files, keys, problems, warnings };
 }
 
-async function listFiles(paths: readonly string[], problems: string[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const path of paths) {
+function listFiles(paths: readonly string[], problems: string[]): string[] {
+  return paths.flatMap(path => {
     try {
-      const isFolder = (await stat(path)).isDirectory();
-      if (!isFolder) {
-        found.push(path);
-        continue;
-      }
-      const names = await readdir(path);
-      const own = names.filter(name => name.endsWith(ECH_FILE_SUFFIX) && !name.startsWith('.'));
-      found.push(...own.toSorted().map(name => join(path, name)));
+      return listEchFiles(path);
     } catch (error) {
       problems.push(`cannot read ${quote(path)}: ${describeFailure(error)}`);
+      return [];
     }
-  }
-  return found;
+  });
 }
 
-async function readKeyText(path: string): Promise<{ text: string; mode: number; modifiedMs: number }> {
-  const { bytes, mode, modifiedMs } = await readBounded(path);
+/**
+ * The files of keys that a path stands for: itself, or those in the folder, in the order of their names.
+ * @throws Error if it is not there; `describeFailure` says why.
+ */
+export function listEchFiles(path: string): readonly string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  const names = readdirSync(path).filter(name => name.endsWith(ECH_FILE_SUFFIX) && !name.startsWith('.'));
+  return names.toSorted().map(name => join(path, name));
+}
+
+function readKeyText(path: string): { text: string; mode: number; modifiedMs: number } {
+  const { bytes, mode, modifiedMs } = readBounded(path);
   return { text: bytes.toString('latin1'), mode, modifiedMs };
 }
 
@@ -84,23 +86,22 @@ async function readKeyText(path: string): Promise<{ text: string; mode: number; 
  * Reads a file of at most ECH_FILE_BYTES_MAX bytes.
  * @throws Error; `describeFailure` says why.
  */
-export async function readBounded(
-  path: string,
-): Promise<{ bytes: Buffer; mode: number; modifiedMs: number }> {
-  const handle = await open(path, 'r');
+export function readBounded(path: string): { bytes: Buffer; mode: number; modifiedMs: number } {
+  // A pipe that nobody writes to must not be waited for.
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const stats = await handle.stat();
+    const stats = fstatSync(descriptor);
     if (stats.isDirectory()) throw new Error('it is a directory');
     const buffer = Buffer.alloc(ECH_FILE_BYTES_MAX + 1);
     let length = 0;
     for (;;) {
-      const { bytesRead } = await handle.read(buffer, length, buffer.length - length);
+      const bytesRead = readSync(descriptor, buffer, length, buffer.length - length, null);
       length += bytesRead;
       if (bytesRead === 0 || length === buffer.length) break;
     }
     if (length > ECH_FILE_BYTES_MAX) throw new Error(`it is larger than ${ECH_FILE_BYTES_MAX / 1024} KiB`);
     return { bytes: buffer.subarray(0, length), mode: stats.mode, modifiedMs: stats.mtimeMs };
   } finally {
-    await handle.close();
+    closeSync(descriptor);
   }
 }

@@ -2,6 +2,7 @@
 import { ConfigError } from '../errors.ts';
 import { CONFIG_BYTES_MAX } from '../limits.ts';
 import { parseSource } from './config-source.ts';
+import { placeEchPaths } from './ech-paths.ts';
 import { expandVariables } from './expand-variables.ts';
 import type { Environment } from './expand-variables.ts';
 import { errorAt } from './findings.ts';
@@ -30,10 +31,11 @@ export async function loadConfigFile(
 ): Promise<LoadedConfig> {
   const options = { environment, reads };
   reads(path);
-  if (isModuleFile(path)) return await includeFiles(await loadModule(path), options);
+  if (isModuleFile(path)) return await includeFiles(placeEchPaths(await loadModule(path)), options);
   const parsed = parseSource(path, await readConfigText(path));
   const { value, problems } = expandVariables(parsed.value, { environment });
-  return await includeFiles({ ...parsed, value, problems: [...parsed.problems, ...problems] }, options);
+  const placed = placeEchPaths({ ...parsed, value, problems: [...parsed.problems, ...problems] });
+  return await includeFiles(placed, options);
 }
 
 async function readConfigText(path: string): Promise<string> {

@@ -23,6 +23,7 @@ export interface RouteDraft {
   readonly name: string | null;
   readonly patterns: readonly PlacedText[];
   readonly alpn: readonly string[];
+  readonly ech: PlainRoute['ech'];
   /** Whether its backends stand in a list. */
   readonly isList: boolean;
   /** What decides its connections, where that is a function; bound to the route. */
@@ -53,6 +54,7 @@ export function readRoutes(input: unknown, findings: Finding[]): RouteDraft[] {
       name: null,
       patterns: [{ text: parsed.pattern, path }],
       alpn: [],
+      ech: 'optional',
       isList: false,
       decide: null,
       action: { kind: 'relay', pool: poolOfOne({ kind: 'server-name', port: parsed.port }) },
@@ -76,6 +78,7 @@ function readRoute(
     name: typeof route.name === 'string' ? route.name : null,
     patterns,
     alpn: asTexts(route.alpn, path).map(({ text }) => text),
+    ech: route.ech === 'off' || route.ech === 'required' ? route.ech : 'optional',
     isList: Array.isArray(route.backends),
     decide: typeof route.decide === 'function' ? (route.decide as RouteFunction).bind(route) : null,
     action: readAction(

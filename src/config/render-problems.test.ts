@@ -141,7 +141,7 @@ test('renderProblems() lets no control character through, and keeps the caret in
   assert.equal(
     render(text, 'a\nb.json'),
     [
-      'a\\x0ab.json:1:2  error  unknown key "\\x1b[31m\\u202ex"; known here: listen, routes, suffixes, include, policies, guard, resolver, timeouts, limits, tcp, hooks, fingerprints, admin, workers, spin, engine',
+      'a\\x0ab.json:1:2  error  unknown key "\\x1b[31m\\u202ex"; known here: listen, routes, suffixes, include, policies, guard, resolver, ech, timeouts, limits, tcp, hooks, fingerprints, admin, workers, spin, engine',
       '    1 | {"\\x1b[31m\\u202ex": 1, "listen": 443,\\x09"suffixes": ".a.example"}',
       '      |  ^',
     ].join('\n'),

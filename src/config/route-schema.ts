@@ -23,6 +23,7 @@ import {
 import { parsePattern } from '../routing/pattern.ts';
 import { parseConfigName } from '../wire/host-name.ts';
 import { ANSWER_NAMES } from './answer.ts';
+import { routeEch } from './ech-schema.ts';
 import { describeFound } from './issue-findings.ts';
 import { clients, limits, spans } from './limit-schema.ts';
 import { quote } from './plain-text.ts';
@@ -102,6 +103,7 @@ export const route = z.strictObject({
   alpn: oneOrMany(text(checkAlpn))
     .optional()
     .describe('Only clients that offer one of these protocols. Default: every client'),
+  ech: routeEch,
   backend: address.optional(),
   backends: z
     .array(z.union([address, backend]), { error: ({ input }) => askForList(input) })

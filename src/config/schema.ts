@@ -18,6 +18,7 @@ import {
 } from '../limits.ts';
 import { parseAdminTarget } from './admin.ts';
 import { ANSWER_NAMES } from './answer.ts';
+import { ech } from './ech-schema.ts';
 import type { Finding } from './findings.ts';
 import { toFindings } from './issue-findings.ts';
 import { clients, limits, proxyLimits, spans } from './limit-schema.ts';
@@ -182,6 +183,7 @@ const config = z.strictObject({
       description: 'Who is asked for the addresses of names, and for how long answers are kept',
       default: 'auto',
     }),
+  ech: ech.optional().describe('Keys for Encrypted ClientHello, and what becomes of hellos that have it'),
   timeouts: timeouts.optional().describe('How long things may take: a number and its unit (ms, s, m, h)'),
   limits: proxyLimits.optional().describe('What all connections together may take'),
   tcp: tcp.optional().describe("How the kernel finds out that a peer's network is gone"),
@@ -218,6 +220,7 @@ const KEYS = {
   ...routeKeys,
   policies: Object.keys(policies.shape),
   guard: Object.keys(guard.shape),
+  ech: Object.keys(ech.shape),
   resolver: Object.keys(resolver.shape),
   timeouts: Object.keys(timeouts.shape),
   tcp: Object.keys(tcp.shape),

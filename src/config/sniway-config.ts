@@ -1,6 +1,7 @@
 /** The configuration as a person writes it: one shape for YAML and JSON files, the command line and `createProxy`. */
 import type { Balance } from '../backends/plain-pool.ts';
 import type { ALERTS } from '../wire/tls-alert.ts';
+import type { EchConfig, RouteEch } from './ech-settings.ts';
 import type { Hooks, RouteFunction } from './user-types.ts';
 
 /** A number and its unit: `250ms`, `1.5s`, `2m`, `1h`. */
@@ -47,6 +48,8 @@ export interface SniwayConfig {
    * it in detail. Default `auto`.
    */
   readonly resolver?: OneOrMany<string> | ResolverConfig | undefined;
+  /** Keys for Encrypted ClientHello, and what becomes of hellos that have it. Default: it is not looked at. */
+  readonly ech?: EchConfig | undefined;
   /** How long things may take. */
   readonly timeouts?: TimeoutsConfig | undefined;
   /** What all connections together may take. */
@@ -138,6 +141,8 @@ export interface RouteConfig extends ProxyOutConfig {
   readonly match: OneOrMany<string>;
   /** The route takes only clients that offer one of these protocols. Default: every client. */
   readonly alpn?: OneOrMany<string> | undefined;
+  /** What the route makes of Encrypted ClientHello. Default `optional`. */
+  readonly ech?: RouteEch | undefined;
   /**
    * `10.0.0.5:443`, `[v6]:port`, `host:port`, `unix:/path`, `{sni}:443` for the name the client asked for, or
    * `srv:_https._tcp.example.com` for the machines and ports of SRV records.

@@ -72,6 +72,11 @@ export class EchHandshake {
     return this.#state === 'raw' && this.#serverIsOver;
   }
 
+  /** The backend has asked for a second hello, which has not come yet. */
+  get awaitsHello(): boolean {
+    return this.#state === 'await-hello';
+  }
+
   /** The backend has asked for a second hello. */
   get wasRetried(): boolean {
     return this.#retry !== null;

@@ -12,6 +12,7 @@ import type {
 } from '../events.ts';
 import type { Question } from '../decide.ts';
 import type { PublishedAddresses, SharedMemory } from '../live.ts';
+import type { OpenedHello } from '../open-hello.ts';
 import type { PendingLimits, PlainConfig } from '../snapshot.ts';
 import type {
   Asker,
@@ -23,6 +24,7 @@ import type {
   ListenerFacts,
 } from '../verdict.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
+import type { EchFault } from './ech-faults.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
 import type { PendingCounts } from './pending-hellos.ts';
 
@@ -54,6 +56,13 @@ export interface EngineHost {
    * `client` is the one that a trusted proxy has named, where one has.
    */
   decide(hello: ClientHello, client: Client): Verdict | Promise<Verdict>;
+  /**
+   * Called once for each complete hello, before `decide`: an encrypted one that can be opened counts in its place, and an
+   * illegal one is refused. `recordVersion` is that of the record it came in.
+   */
+  openHello(hello: ClientHello, recordVersion: number, client: Client): OpenedHello;
+  /** Called when a backend is found not to know inner hellos, for every connection if need be. */
+  echFault(fault: EchFault): void;
   /** What holds for those who connect to the listener of this index in the configuration in force. */
   listener(index: number): ListenerFacts;
   /** Called when a client was accepted, before anything of it is read: a verdict if it is refused, or null. */

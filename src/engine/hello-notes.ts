@@ -1,5 +1,7 @@
 /** What a record keeps of a hello, whose own bytes go when it has been decided on. */
-import type { EchOffer } from '../events.ts';
+import type { BackendConfirmation } from '../ech/ech-handshake.ts';
+import type { EchBackend, EchOffer } from '../events.ts';
+import type { Client, ClientEch } from '../verdict.ts';
 import type { EchKind } from '../wire/hello-layout.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
 
@@ -9,14 +11,63 @@ export interface Fingerprints {
 }
 
 /** What ech values are called in records; by their index they travel between threads. */
-const ECH_OFFERS: readonly EchOffer[] = ['none', 'offered', 'inner'];
+const ECH_OFFERS: readonly EchOffer[] = [
+  'none',
+  'offered',
+  'inner',
+  'not-ours',
+  'undecryptable',
+  'accepted',
+  'illegal',
+];
 const ECH_INDEX: Readonly<Record<EchKind, number>> = { none: 0, outer: 1, inner: 2 };
+
+const ECH_BACKENDS: readonly EchBackend[] = ['confirmed', 'unconfirmed', 'unknown'];
+/** No backend has answered an inner hello. */
+export const NO_CONFIRMATION = 0xff;
 
 /** No hello was read. */
 export const NO_ECH = 0xff;
 
+/** Of a hello that was not looked into. */
 export function echIndex(kind: EchKind): number {
   return ECH_INDEX[kind];
+}
+
+/** Of a hello that was. */
+export function openedIndex(ech: ClientEch | 'illegal'): number {
+  if (ech === 'illegal') return ECH_OFFERS.indexOf('illegal');
+  return ECH_OFFERS.indexOf(ech.kind === 'undecryptable' && !ech.isPublicName ? 'not-ours' : ech.kind);
+}
+
+/** Of what a backend has made of an inner hello. */
+export function confirmationIndex(confirmation: BackendConfirmation): number {
+  return confirmation === 'pending' ? NO_CONFIRMATION : ECH_BACKENDS.indexOf(confirmation);
+}
+
+export function echBackend(index: number): EchBackend | null {
+  return ECH_BACKENDS[index] ?? null;
+}
+
+interface Named {
+  readonly client: Pick<Client, 'ech'>;
+  /** The name that was asked for. */
+  readonly serverName: string | null;
+}
+
+/** The name that may be told of a connection: the outer one where the inner one may not. */
+export function shownName({ client: { ech }, serverName }: Named): string | null {
+  return hidesName(ech) ? ech.outerName : serverName;
+}
+
+/** What may be told beside an end reason, which names what could not be looked up. */
+export function shownDetail({ client: { ech }, serverName }: Named, detail: string | null): string | null {
+  if (!hidesName(ech) || serverName === null) return detail;
+  return detail?.toLowerCase().includes(serverName) === true ? null : detail;
+}
+
+function hidesName(ech: ClientEch | null): ech is ClientEch {
+  return ech?.kind === 'accepted' && ech.isHidden;
 }
 
 export function echOffer(index: number): EchOffer | null {

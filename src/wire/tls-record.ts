@@ -21,3 +21,8 @@ export function isContentType(byte: number): boolean {
 export function recordLength(stream: Uint8Array, at: number): number {
   return (stream[at + 3]! << 8) | stream[at + 4]!;
 }
+
+/** `legacy_record_version` of the record at the beginning, such as 0x0301. */
+export function recordVersion(stream: Uint8Array): number {
+  return (stream[1]! << 8) | stream[2]!;
+}

@@ -9,6 +9,7 @@ import type { ConnectionEnded, ConnectionOpened, Notice, SniwayConfig } from '..
 import { PendingCounts } from '../../src/limiting/pending-counts.ts';
 import { createSharedMemory, openLive } from '../../src/live.ts';
 import { Numbering } from '../../src/numbering.ts';
+import { openHello } from '../../src/open-hello.ts';
 import { createSnapshot } from '../../src/snapshot.ts';
 
 export interface TestEngine<E extends Engine = Engine> {
@@ -45,6 +46,9 @@ export async function startEngine(
           : decision;
       },
       settle: () => new Promise(() => undefined),
+      openHello: (hello, recordVersion, client) =>
+        openHello(hello, recordVersion, { client, ech: snapshot.ech }),
+      echFault: () => undefined,
       listener: index => snapshot.listeners[index]!,
       admit: client => admit(client, snapshot),
       pending: new PendingCounts(live.limits, checked.pending.perClient),

@@ -64,6 +64,8 @@ export class WorkerRig {
         decide?.(hello);
         return verdict;
       },
+      openHello: () => null,
+      echFault: () => undefined,
       admit: () => null,
       refuse: refusal => ({
         kind: 'reject',
@@ -130,6 +132,7 @@ export class WorkerRig {
       peer,
       ticket: null,
       route: null,
+      ech: null,
     });
     try {
       connection.start(this.context.settings.hello, null);

@@ -1,7 +1,8 @@
 /** The client's side of a connection until its relay begins: one socket, what it has sent, and whether it is still there. */
 import { LINGER_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
-import type { Answer, Client } from '../../verdict.ts';
+import type { Answer, Client, Refusal } from '../../verdict.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
+import type { EchPassage } from '../ech-passage.ts';
 import type { PendingEntry } from '../pending-hellos.ts';
 import { StreamBuffer } from '../../wire/stream-buffer.ts';
 import { nowMs } from './clock.ts';
@@ -27,6 +28,8 @@ export abstract class ClientSide extends ConnectionFacts implements EventOwner {
   protected readonly context: WorkerContext;
   /** What the client has sent so far, where it had to be copied. */
   protected held: StreamBuffer | null = null;
+  /** What follows an opened hello goes through it, until its handshake is over; null for any other. */
+  protected passage: EchPassage | null = null;
   /** Its end of file was read. */
   protected clientEnded = false;
   protected hangup = false;
@@ -45,6 +48,7 @@ export abstract class ClientSide extends ConnectionFacts implements EventOwner {
   abstract onFault(error: unknown): void;
   /** The client is gone before its relay began; `code` of the system's error, or null for an orderly end. */
   protected abstract leave(code: string | null): void;
+  protected abstract refuse(refusal: Refusal): void;
   /** Called when the end of file was read. */
   protected abstract onClientEnd(): void;
 
@@ -117,7 +121,9 @@ export abstract class ClientSide extends ConnectionFacts implements EventOwner {
     while ((this.held?.length ?? 0) < PENDING_BYTES_MAX) {
       const count = this.receive();
       if (count === 0) return;
-      this.hold(scratch.bytes.subarray(0, count));
+      const received = scratch.bytes.subarray(0, count);
+      this.hold(this.passage === null ? received : this.passage.fromClient(received));
+      if (this.passage?.illegal) return this.refuse({ kind: 'illegal-ech', illegal: this.passage.illegal });
     }
     if (this.hangup) this.#checkGone();
   }
@@ -134,6 +140,13 @@ export abstract class ClientSide extends ConnectionFacts implements EventOwner {
   /** A relay has taken the socket over. */
   protected handOver(): void {
     this.#watch = -1;
+  }
+
+  /** A relay has given it back. */
+  protected takeBack({ watch }: RelayedSocket): void {
+    this.context.reactor.setOwner(watch, this, 0);
+    this.#watch = watch;
+    this.#canRead = true;
   }
 
   /** Whether there may be something to read that no event is going to tell of any more. */

@@ -3,7 +3,7 @@ import { LOGGED_BYTES_MAX } from '../../limits.ts';
 import type { Candidate } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { escapeProtocols } from '../../wire/host-name.ts';
-import { NO_ECH, echIndex, fingerprintsOf } from '../hello-notes.ts';
+import { NO_CONFIRMATION, NO_ECH, echIndex, fingerprintsOf } from '../hello-notes.ts';
 import type { Fingerprints } from '../hello-notes.ts';
 import { WheelTimer } from './timer-wheel.ts';
 
@@ -20,6 +20,9 @@ export abstract class ConnectionFacts extends WheelTimer {
   tlsVersions = 0;
   /** As `echIndex` has it. */
   ech = NO_ECH;
+  /** As `confirmationIndex` has it. */
+  echBackend = NO_CONFIRMATION;
+  echRetried = false;
   fingerprints: Fingerprints | null = null;
   route: string | null = null;
   /** Dialled last. */
@@ -32,10 +35,15 @@ export abstract class ConnectionFacts extends WheelTimer {
 
   /** Copies what a record tells of a hello. */
   protected noteHello(hello: ClientHello, wantsFingerprints: boolean): void {
-    this.alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
-    this.rawName = hello.rawName === null ? null : Uint8Array.from(hello.rawName);
+    this.noteName(hello);
     this.tlsVersions = hello.versionSet;
     this.ech = echIndex(hello.ech);
     if (wantsFingerprints) this.fingerprints = fingerprintsOf(hello);
+  }
+
+  /** Copies what a record tells of the place a hello asks for. */
+  protected noteName(hello: ClientHello): void {
+    this.alpnProtocols = escapeProtocols(hello.alpnProtocols, LOGGED_BYTES_MAX);
+    this.rawName = hello.rawName === null ? null : Uint8Array.from(hello.rawName);
   }
 }

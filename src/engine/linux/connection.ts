@@ -14,9 +14,6 @@ import type {
   Verdict,
 } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
-import { HelloReader } from '../../wire/hello-reader.ts';
-import type { HelloInvalid } from '../../wire/hello-reader.ts';
-import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { dialFailure, limitFailure, relayOutcome } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
 import type { HelloDeadline } from '../hello-deadline.ts';
@@ -25,7 +22,7 @@ import { joinHeader, wantsAlpn } from '../proxy-out.ts';
 import type { AcceptedSocket } from './client-side.ts';
 import { Dial } from './dial.ts';
 import type { DialOutcome, DialedSocket } from './dial.ts';
-import { ProxiedSide } from './proxy-stage.ts';
+import { OpenedSide } from './opened-side.ts';
 import { READ_EVENTS, Relay } from './relay.ts';
 import type { RelayOutcome } from './relay.ts';
 import type { Placed } from './open-connections.ts';
@@ -37,11 +34,10 @@ type Stage = 'proxy' | 'hello' | 'deciding' | 'dialing' | 'relaying' | 'lingerin
 
 const NOTHING = new Uint8Array(0);
 
-export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOutcome, Placed {
+export class LinuxConnection extends OpenedSide implements DialOutcome, RelayOutcome, Placed {
   place = -1;
   #stage: Stage = 'hello';
   #endReason: EndReason | null = null;
-  #reader: HelloReader | null = null;
   #question = 0;
   #dial: Dial | null = null;
   /** The backend that was taken and not given back yet; -1 for none. */
@@ -132,32 +128,17 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
       const count = this.receive();
       if (count === 0) return;
       const received = scratch.bytes.subarray(0, count);
-      this.#parse(this.held === null ? received : this.hold(received));
+      this.parse(this.held === null ? received : this.hold(received));
     }
-  }
-
-  #parse(stream: Uint8Array): void {
-    this.#reader ??= new HelloReader();
-    const result = this.#reader.read(stream);
-    if (result.kind === 'incomplete') {
-      if (this.held === null) this.hold(stream);
-      return;
-    }
-    this.#reader = null;
-    if (result.kind === 'invalid') this.#refuseInvalid(result, stream);
-    else this.#decide(result.hello, stream);
   }
 
   // Deciding and dialling.
 
-  #decide(hello: ClientHello, stream: Uint8Array): void {
+  protected decide(hello: ClientHello, stream: Uint8Array): void {
     const { host, reactor } = this.context;
     reactor.timers.cancel(this);
     host.helloOver(this);
     this.#stage = 'deciding';
-    this.helloAtMs = this.clock();
-    this.serverName = hello.serverName;
-    if (host.wantsRecords) this.noteHello(hello, host.wantsFingerprints);
     const decision = host.decide(hello, this.client);
     if (wantsAlpn(decision)) this.offered = hello.alpnProtocols;
     if (decision.kind === 'relay' || decision.kind === 'reject') return this.#follow(decision, stream);
@@ -301,10 +282,35 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
     relay.up.canRead = client.watch !== -1 && this.canRead;
     relay.down.canRead = backend.canRead;
     relay.down.hangup = backend.hangup;
+    if (this.passage !== null) relay.lead(this.passage);
     relay.start(rest, { spans: this.#spans!, ticket: this.client.ticket });
   }
 
+  passageRefused(): void {
+    const illegal = this.passage!.illegal!;
+    this.#takeRelayBack();
+    this.refuse({ kind: 'illegal-ech', illegal });
+  }
+
+  passageExpired(): void {
+    if (this.passage?.awaitsHello !== true) return this.terminate('backend-timeout');
+    this.#takeRelayBack();
+    this.refuse({ kind: 'hello-timeout', isSlow: false });
+  }
+
+  /** Ends a relay with its backend, so that the client can be told why. */
+  #takeRelayBack(): void {
+    const relay = this.relay!;
+    this.relay = null;
+    this.takeBack(relay.release());
+    this.clientEnded = relay.up.ended;
+    this.bytesFromClient = Math.max(0, relay.up.bytes);
+    this.bytesFromBackend = relay.down.bytes;
+    this.#leaveBackend(relay.down.bytes > 0 ? 'ended' : 'unused');
+  }
+
   relayEnded(endReason: EndReason, detail: string | null): void {
+    this.passageOver();
     this.bytesFromClient = Math.max(0, this.relay?.up.bytes ?? 0);
     this.bytesFromBackend = this.relay?.down.bytes ?? 0;
     this.#settle(endReason, detail);
@@ -315,12 +321,6 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
 
   // Refusing.
 
-  #refuseInvalid(invalid: HelloInvalid, stream: Uint8Array): void {
-    this.rawName = invalid.rawName ?? null;
-    const protocol = invalid.code === 'not-tls' ? sniffProtocol(stream) : null;
-    this.refuse({ kind: 'invalid-hello', invalid, protocol });
-  }
-
   protected refuse(refusal: Refusal): void {
     this.#reject(this.context.host.refuse(refusal));
   }
@@ -329,7 +329,7 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
   #reject(verdict: RejectVerdict): void {
     this.#settle(verdict.endReason, verdict.detail);
     this.route = verdict.route ?? this.route;
-    this.bytesFromClient = 0;
+    this.#stopDialing();
     if (verdict.answer.kind === 'reset') return this.#close(true);
     this.#stage = 'lingering';
     this.held = null;
@@ -357,6 +357,15 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
 
   // Ending.
 
+  /** Gives up whatever is under way to find a backend. */
+  #stopDialing(): void {
+    this.#dial?.cancel();
+    this.#endDial();
+    this.#leaveBackend('unused');
+    if (this.#question !== 0) this.context.host.forget(this.#question);
+    this.#question = 0;
+  }
+
   #settle(endReason: EndReason, detail: string | null): void {
     if (this.#endReason !== null) return;
     this.#endReason = endReason;
@@ -368,10 +377,8 @@ export class LinuxConnection extends ProxiedSide implements DialOutcome, RelayOu
     this.#stage = 'closed';
     const { host, reactor, sockets } = this.context;
     reactor.timers.cancel(this);
-    this.#dial?.cancel();
-    this.#endDial();
-    this.#leaveBackend('unused');
-    if (this.#question !== 0) host.forget(this.#question);
+    this.#stopDialing();
+    this.passageOver();
     this.forgetClient();
     if (reset) sockets.reset(this.accepted.fd);
     else sockets.close(this.accepted.fd);

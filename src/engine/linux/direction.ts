@@ -24,13 +24,19 @@ export const PUMP = {
   sinkFailed: 4,
   /** It waits for bandwidth. */
   paced: 5,
+  /** Its filter lets nothing through any more. */
+  refused: 6,
 } as const;
 
 export type PumpOutcome = (typeof PUMP)[keyof typeof PUMP];
 
 /** More than any region or pipe holds. */
 const UNPACED = 2 ** 30;
+const NOTHING = new Uint8Array(0);
 const SPLICE_FLAGS = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
+
+/** What the sink gets for bytes of the source, which live only until it returns; null for nothing, ever again. */
+export type ByteFilter = (bytes: Uint8Array) => Uint8Array | null;
 
 export interface DirectionContext {
   readonly sockets: Sockets;
@@ -65,6 +71,8 @@ export class Direction {
   gathers = false;
   /** Where bytes are to be reserved before they are received; null if they are free. */
   pace: Ticket | null = null;
+  /** Bytes go through it, and are not spliced meanwhile; null for none. */
+  filter: ByteFilter | null = null;
   readonly #context: DirectionContext;
   #kept: Uint8Array | null = null;
   #keptStart = 0;
@@ -89,6 +97,14 @@ export class Direction {
     this.bytes += bytes.length;
     if (bytes.length === 0) return;
     this.#kept = bytes;
+    this.#keptStart = 0;
+  }
+
+  /** Puts bytes behind those that are held. */
+  append(bytes: Uint8Array): void {
+    this.bytes += bytes.length;
+    const held = this.#kept?.subarray(this.#keptStart) ?? NOTHING;
+    this.#kept = Buffer.concat([held, bytes]);
     this.#keptStart = 0;
   }
 
@@ -152,19 +168,38 @@ export class Direction {
     const asked = Math.min(region.length, most);
     const count = sockets.receive(this.source, region, asked);
     if (count <= 0) return this.#readNothing(count);
-    this.bytes += count;
     // Less than was asked for means that no more is there; whatever comes later is announced (epoll(7), question 9).
     if (count < asked) this.canRead = this.hangup || this.urgent;
-    this.#bulk = count === asked && count >= BULK_BYTES_MIN;
     if (this.gathers) {
       this.gathers = false;
       sockets.setNoDelay(this.sink);
     }
+    if (this.filter !== null) return this.#copyFiltered(this.filter(region.bytes.subarray(0, count)));
+    this.bytes += count;
+    this.#bulk = count === asked && count >= BULK_BYTES_MIN;
     const sent = sockets.send(this.sink, region, 0, count);
     if (sent === count) return null;
+    return this.#keepRest(sent, region.bytes.subarray(0, count));
+  }
+
+  #copyFiltered(bytes: Uint8Array | null): PumpOutcome | null {
+    if (bytes === null) return PUMP.refused;
+    if (bytes.length === 0) return null;
+    this.bytes += bytes.length;
+    if (bytes.length > SCRATCH_BYTES) {
+      this.#kept = Uint8Array.from(bytes);
+      this.#keptStart = 0;
+      return null;
+    }
+    const sent = this.#context.sockets.sendBytes(this.sink, bytes);
+    return sent === bytes.length ? null : this.#keepRest(sent, bytes);
+  }
+
+  /** Keeps what the sink has not taken of them; `sent` as the system call answers it. */
+  #keepRest(sent: number, bytes: Uint8Array): PumpOutcome {
     if (sent === -1 && !this.#isWait()) return this.#sinkFails();
     this.canWrite = false;
-    this.#kept = Uint8Array.from(region.bytes.subarray(Math.max(0, sent), count));
+    this.#kept = Uint8Array.from(bytes.subarray(Math.max(0, sent)));
     this.#keptStart = 0;
     return PUMP.waits;
   }

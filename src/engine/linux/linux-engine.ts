@@ -289,6 +289,9 @@ export class LinuxEngine implements Engine {
       case 'dial-failed':
         this.#host.dialFailed(message.route);
         return;
+      case 'ech-fault':
+        this.#host.echFault(message.fault);
+        return;
       case 'reloaded':
         this.#awaitReloaded.get(index)?.();
         return;

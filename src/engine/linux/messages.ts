@@ -5,6 +5,7 @@ import type { PlainConfig } from '../../snapshot.ts';
 import type { PublishedAddresses, SharedMemory } from '../../live.ts';
 import type { Verdict } from '../../verdict.ts';
 import type { MessagePort } from 'node:worker_threads';
+import type { EchFault } from '../ech-faults.ts';
 import type { WorkerSettings } from './worker-context.ts';
 
 /** The listening sockets of the main thread's that a worker accepts on, of one listener. */
@@ -69,6 +70,8 @@ export type FromWorker =
   | { readonly kind: 'notice'; readonly notice: Notice }
   /** A connection could connect to nothing; told now and then while connections do. */
   | { readonly kind: 'dial-failed'; readonly route: string }
+  /** Told once for each backend by each worker. */
+  | { readonly kind: 'ech-fault'; readonly fault: EchFault }
   | { readonly kind: 'reloaded' }
   | { readonly kind: 'stopped' }
   /** Identifiers of the connections that are open. */

@@ -1,6 +1,7 @@
 /** Which connections have been open longest: each worker knows its own, the main thread asks them all. */
 import type { OpenConnection } from '../../events.ts';
 import { LAG_PROBE_TIMEOUT_MS } from '../../limits.ts';
+import { shownName } from '../hello-notes.ts';
 import { nowMs } from './clock.ts';
 import type { LinuxConnection } from './connection.ts';
 import { formatPeer } from './peer-address.ts';
@@ -19,11 +20,11 @@ export function describeOldest(connections: readonly LinuxConnection[], most: nu
 }
 
 function describe(connection: LinuxConnection): OpenConnection {
-  const { accepted, client, serverName, route, acceptedAtMs, relay } = connection;
+  const { accepted, client, route, acceptedAtMs, relay } = connection;
   return {
     id: accepted.id,
     client: formatPeer(client.peer),
-    serverName,
+    serverName: shownName(connection),
     route,
     ageMs: nowMs() - acceptedAtMs,
     bytesFromClient: Math.max(0, relay?.up.bytes ?? connection.bytesFromClient),

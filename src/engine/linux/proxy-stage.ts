@@ -1,5 +1,5 @@
 /** PROXY headers on the linux engine: the one that comes before a hello, and the one that is sent before it. */
-import type { Candidate, Client, Refusal } from '../../verdict.ts';
+import type { Candidate, Client } from '../../verdict.ts';
 import { helloPatienceMs } from '../hello-deadline.ts';
 import type { HelloDeadline } from '../hello-deadline.ts';
 import { peerOfEnd } from '../proxy-in.ts';
@@ -32,7 +32,6 @@ export abstract class ProxiedSide extends ClientSide {
     this.client = accepted;
   }
 
-  protected abstract refuse(refusal: Refusal): void;
   /** Called when the hello comes next: reads what there is of it already. */
   protected abstract beginHello(sinceMs: number): void;
 
@@ -57,7 +56,7 @@ export abstract class ProxiedSide extends ClientSide {
     this.proxied = step.client;
     if (step.client !== null) {
       const { listener } = this.accepted;
-      this.client = { peer: peerOfEnd(step.client.source), listener, ticket: null, route: null };
+      this.client = { peer: peerOfEnd(step.client.source), listener, ticket: null, route: null, ech: null };
     }
     this.context.reactor.timers.cancel(this);
     this.beginHello(nowMs());

@@ -8,7 +8,7 @@ import type { ListenerRef } from '../../verdict.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
 import { versionNames } from '../../wire/tls-versions.ts';
 import { formatEndpoint } from '../happy-eyeballs.ts';
-import { echOffer } from '../hello-notes.ts';
+import { echBackend, echOffer, shownDetail, shownName } from '../hello-notes.ts';
 import type { LinuxConnection } from './connection.ts';
 import { formatPeer } from './peer-address.ts';
 
@@ -17,9 +17,11 @@ const ENDED = 1;
 const NUMBER_BYTES = 8;
 /** Family, address and port. */
 const PEER_BYTES = 1 + 16 + 2;
-/** Kind, peer and listener; of an ended one also its numbers, end reason, attempts, versions, ECH and peer. */
+/** Kind, peer and listener; of an ended one also its numbers, end reason, attempts, versions, ECH (four) and peer. */
 const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 4;
-const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + 1 + 1 + PEER_BYTES;
+const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + (1 + 2 + 1 + 1) + 1 + PEER_BYTES;
+/** More than any `config_id`. */
+const NO_CONFIG_ID = 0xffff;
 /** Length of a text that is null. */
 const NULL_LENGTH = 0xffff_ffff;
 
@@ -92,6 +94,10 @@ export class RecordPacker {
     this.#length += 2;
     this.#view.setUint8(this.#length++, connection.tlsVersions);
     this.#view.setUint8(this.#length++, connection.ech);
+    this.#view.setUint16(this.#length, client.ech?.configId ?? NO_CONFIG_ID);
+    this.#length += 2;
+    this.#view.setUint8(this.#length++, connection.echRetried ? 1 : 0);
+    this.#view.setUint8(this.#length++, connection.echBackend);
     this.#view.setUint8(this.#length++, proxied === null ? 0 : 1);
     if (proxied !== null) this.#putPeer(accepted.peer);
     for (const text of texts) this.#putText(text);
@@ -204,6 +210,10 @@ class Unpacker {
     this.#at += 2;
     const tlsVersions = versionNames(this.#buffer.readUInt8(this.#at++));
     const ech = echOffer(this.#buffer.readUInt8(this.#at++));
+    const configId = this.#buffer.readUInt16BE(this.#at);
+    this.#at += 2;
+    const echRetried = this.#buffer.readUInt8(this.#at++) === 1;
+    const confirmation = echBackend(this.#buffer.readUInt8(this.#at++));
     const peer = this.#buffer.readUInt8(this.#at++) === 0 ? null : this.#peer();
     const serverName = this.#text();
     const rawName = this.#text();
@@ -212,6 +222,7 @@ class Unpacker {
     const detail = this.#text();
     const ja3 = this.#text();
     const ja4 = this.#text();
+    const outerName = this.#text();
     const count = this.#buffer.readUInt32BE(this.#at);
     this.#at += 4;
     const alpnProtocols = Array.from({ length: count }, () => this.#text() ?? '');
@@ -227,6 +238,10 @@ class Unpacker {
       alpnProtocols,
       tlsVersions,
       ech,
+      outerName,
+      echConfigId: configId === NO_CONFIG_ID ? null : configId,
+      echRetried,
+      echBackend: confirmation,
       ja3,
       ja4,
       route,
@@ -273,6 +288,10 @@ export function lostRecord(connection: ConnectionOpened): ConnectionEnded {
     alpnProtocols: [],
     tlsVersions: [],
     ech: null,
+    outerName: null,
+    echConfigId: null,
+    echRetried: false,
+    echBackend: null,
     ja3: null,
     ja4: null,
     route: null,
@@ -290,15 +309,17 @@ export function lostRecord(connection: ConnectionOpened): ConnectionEnded {
 }
 
 function textsOf(connection: LinuxConnection): readonly (string | null)[] {
-  const { serverName, rawName, route, candidate, detail, fingerprints } = connection;
+  const { client, rawName, route, candidate, detail, fingerprints } = connection;
+  const outerName = client.ech?.kind === 'accepted' ? client.ech.outerName : null;
   return [
-    serverName,
+    shownName(connection),
     rawName === null ? null : escapeBytes(rawName, LOGGED_BYTES_MAX),
     route,
     candidate === null ? null : formatEndpoint(candidate.endpoint),
-    detail,
+    shownDetail(connection, detail),
     fingerprints === null ? null : fingerprints.ja3,
     fingerprints === null ? null : fingerprints.ja4,
+    outerName,
   ];
 }
 

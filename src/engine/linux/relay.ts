@@ -7,7 +7,10 @@ import { KEEPALIVE_ARM_MS, OUTPUT_POLL_MS, RESET_FLUSH_TIMEOUT_MS } from '../../
 import type { TcpSettings } from '../engine.ts';
 import { deathReason } from '../tcp-errors.ts';
 import type { Side } from '../tcp-errors.ts';
+import type { EchPassage } from '../ech-passage.ts';
 import { Direction, PUMP } from './direction.ts';
+import { HandshakeFilter } from './handshake-filter.ts';
+import type { FilteredRelay, HandshakeOutcome } from './handshake-filter.ts';
 import type { EventOwner, QueuedWork } from './reactor.ts';
 import { RelayLimits, isBounded } from './relay-limits.ts';
 import type { LimitedRelay, RelayBounds } from './relay-limits.ts';
@@ -43,15 +46,17 @@ export interface RelayedSocket {
   readonly events: number;
 }
 
-export interface RelayOutcome {
+export interface RelayOutcome extends HandshakeOutcome {
   /** Called once, when both sockets are closed. */
   relayEnded(endReason: EndReason, detail: string | null): void;
+  /** The client has broken the handshake that its bytes are led through: the relay is to be released. */
+  passageRefused(): void;
   /** A step threw; the relay goes on living until it is terminated. */
   onFault(error: unknown): void;
 }
 
 /** One relay. Owns both sockets from its creation on, and closes both; if it cannot be created, the backend's only. */
-export class Relay extends WheelTimer implements EventOwner, QueuedWork, LimitedRelay {
+export class Relay extends WheelTimer implements EventOwner, QueuedWork, LimitedRelay, FilteredRelay {
   /** Reading of the reactor's clock when something last happened. */
   activeAtMs = 0;
   readonly up: Direction;
@@ -65,6 +70,7 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork, Limited
   #clientEvents: number;
   #backendEvents: number;
   #limits: RelayLimits | null = null;
+  #filter: HandshakeFilter | null = null;
   #queued = false;
   /** The side that was found dead, while what it sent before is still on its way to the other. */
   #dead: Side | null = null;
@@ -100,6 +106,20 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork, Limited
       throw error;
     }
     this.#clientWatch = clientWatch;
+  }
+
+  /** Leads bytes through a handshake first. Called before `start`. */
+  lead(passage: EchPassage): void {
+    const { reactor, settings } = this.#context;
+    const helloTimeoutMs = settings.hello.timeoutMs;
+    this.#filter = new HandshakeFilter(reactor, this, { passage, helloTimeoutMs, outcome: this.#outcome });
+  }
+
+  /** Closes the backend's socket alone, and gives the client's back with its watch. Tells nothing of it. */
+  release(): RelayedSocket {
+    this.#stop();
+    this.#context.sockets.close(this.#backend);
+    return { fd: this.#client, watch: this.#clientWatch, events: this.#clientEvents };
   }
 
   /** Starts with the bytes of the client that the backend has not got yet. */
@@ -188,7 +208,7 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork, Limited
       case PUMP.waits:
         return this.#awaitSink(direction);
       case PUMP.gaveWay:
-        return this.#enqueue();
+        return this.enqueue();
       case PUMP.paced:
         return this.#limits?.awaitPace();
       case PUMP.ended:
@@ -197,10 +217,12 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork, Limited
         return this.#die(source, direction.errno);
       case PUMP.sinkFailed:
         return this.#die(source === 'client' ? 'backend' : 'client', direction.errno);
+      case PUMP.refused:
+        return this.#outcome.passageRefused();
     }
   }
 
-  #enqueue(): void {
+  enqueue(): void {
     if (this.#queued) return;
     this.#queued = true;
     this.#context.reactor.enqueue(this);
@@ -259,7 +281,8 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork, Limited
     if (reactor.now >= this.#flushUntilMs) return this.#close(true);
     if (!direction.passed) {
       const outcome = direction.pump();
-      if (outcome === PUMP.gaveWay) return this.#enqueue();
+      if (outcome === PUMP.gaveWay) return this.enqueue();
+      if (outcome === PUMP.refused) return this.#close(true);
       if (outcome === PUMP.sinkFailed) return this.#close(true);
       if (outcome === PUMP.waits && (direction.holdsBytes || direction.canRead))
         return this.#awaitSink(direction);
@@ -276,16 +299,23 @@ export class Relay extends WheelTimer implements EventOwner, QueuedWork, Limited
     this.#detail = endReason === 'done' ? null : detail;
   }
 
-  #close(reset: boolean): void {
-    if (this.#closed) return;
+  /** Lets go of everything but the client's watch and the two sockets. */
+  #stop(): void {
+    const { reactor } = this.#context;
     this.#closed = true;
-    const { reactor, sockets } = this.#context;
     reactor.timers.cancel(this);
     this.#limits?.close();
-    reactor.forget(this.#clientWatch);
+    this.#filter?.close();
     reactor.forget(this.#backendWatch);
     this.up.close();
     this.down.close();
+  }
+
+  #close(reset: boolean): void {
+    if (this.#closed) return;
+    this.#stop();
+    const { reactor, sockets } = this.#context;
+    reactor.forget(this.#clientWatch);
     if (reset) {
       sockets.reset(this.#client);
       sockets.reset(this.#backend);

@@ -4,6 +4,8 @@ import type { Decision, Question } from '../../decide.ts';
 import type { BackendOutcome, Client, Refusal, RejectVerdict, Verdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import type { TcpSettings } from '../engine.ts';
+import type { OpenedHello } from '../../open-hello.ts';
+import type { EchFault } from '../ech-faults.ts';
 import type { HelloDeadline } from '../hello-deadline.ts';
 import type { PipePool } from './pipe-pool.ts';
 import type { Reactor } from './reactor.ts';
@@ -26,6 +28,9 @@ export type TakeVerdict = (verdict: Verdict) => void;
 export interface WorkerHost {
   /** Decides at once, or gives the question that has to be asked; `hello` lives only until it returns. */
   decide(hello: ClientHello, client: Client): Decision;
+  /** As in EngineHost. */
+  openHello(hello: ClientHello, recordVersion: number, client: Client): OpenedHello;
+  echFault(fault: EchFault): void;
   /** Called for each client before its hello is read; a verdict if it may not use the listener. */
   admit(client: Client): RejectVerdict | null;
   refuse(refusal: Refusal): RejectVerdict;

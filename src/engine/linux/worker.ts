@@ -13,11 +13,15 @@ import {
 } from '../../limits.ts';
 import { openLive, trackedBackends } from '../../live.ts';
 import { PendingCounts } from '../../limiting/pending-counts.ts';
+import { openHello } from '../../open-hello.ts';
+import type { OpenedHello } from '../../open-hello.ts';
 import { createSnapshot } from '../../snapshot.ts';
 import type { PlainConfig } from '../../snapshot.ts';
 import type { BackendOutcome, Client, Refusal, RejectVerdict } from '../../verdict.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import type { PeerAddress } from '../../wire/peer-address.ts';
+import { EchFaults } from '../ech-faults.ts';
+import type { EchFault } from '../ech-faults.ts';
 import type { HelloDeadline } from '../hello-deadline.ts';
 import { PendingHellos } from '../pending-hellos.ts';
 import { createProxyGates } from '../proxy-in.ts';
@@ -58,6 +62,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   readonly #listeners: ServedListeners;
   /** When it was told last, by route. */
   readonly #dialFailedMs = new Map<string, number>();
+  readonly #echFaults = new EchFaults();
   #nextQuestion = 1;
   #idleWatched = false;
 
@@ -102,6 +107,14 @@ class LinuxWorker implements WorkerHost, EventOwner {
 
   decide(hello: ClientHello, client: Client): Decision {
     return decide(hello, client, this.#decider);
+  }
+
+  openHello(hello: ClientHello, recordVersion: number, client: Client): OpenedHello {
+    return openHello(hello, recordVersion, { client, ech: this.#decider.snapshot.ech });
+  }
+
+  echFault(fault: EchFault): void {
+    if (this.#echFaults.tells(fault, this.#decider.snapshot.ech)) this.#tell({ kind: 'ech-fault', fault });
   }
 
   admit(client: Client): RejectVerdict | null {
@@ -238,6 +251,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
     this.#pending.update(...this.#pendingBounds(plain));
     this.#listeners.serve(listeners, this.#terms(plain));
     this.#dialFailedMs.clear();
+    this.#echFaults.forget();
     this.#tell({ kind: 'reloaded' });
   }
 
@@ -276,7 +290,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   #admit(fd: number, peer: PeerAddress, listener: ServedListener): LinuxConnection {
     const { index, workers } = this.#start;
     const id = this.#counters.countAccepted() * workers + index + 1;
-    const accepted = { fd, id, listener, peer, ticket: null, route: null };
+    const accepted = { fd, id, listener, peer, ticket: null, route: null, ech: null };
     const connection = new LinuxConnection(this.#context, accepted);
     this.#connections.add(connection);
     if (this.#counters.wantsOpened) {

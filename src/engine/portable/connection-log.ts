@@ -3,6 +3,7 @@ import type {
   ClientAddress,
   ConnectionEnded,
   ConnectionOpened,
+  EchBackend,
   EchOffer,
   OpenConnection,
 } from '../../events.ts';
@@ -10,7 +11,19 @@ import { LOGGED_BYTES_MAX } from '../../limits.ts';
 import type { ClientHello } from '../../wire/client-hello.ts';
 import { escapeBytes, escapeProtocols } from '../../wire/host-name.ts';
 import { versionNames } from '../../wire/tls-versions.ts';
-import { echIndex, echOffer, fingerprintsOf } from '../hello-notes.ts';
+import type { OpenedHello } from '../../open-hello.ts';
+import type { Client } from '../../verdict.ts';
+import type { EchPassage } from '../ech-passage.ts';
+import {
+  confirmationIndex,
+  echBackend,
+  echIndex,
+  echOffer,
+  fingerprintsOf,
+  openedIndex,
+  shownDetail,
+  shownName,
+} from '../hello-notes.ts';
 import type { Fingerprints } from '../hello-notes.ts';
 
 /** What only the end tells. */
@@ -33,6 +46,9 @@ export class ConnectionLog {
   #alpnProtocols: readonly string[] = [];
   #tlsVersions: readonly string[] = [];
   #ech: EchOffer | null = null;
+  #opened: Client['ech'] = null;
+  #echBackend: EchBackend | null = null;
+  #echRetried = false;
   #fingerprints: Fingerprints | null = null;
   #rawName: string | null = null;
   readonly #startedAtMs = Date.now();
@@ -44,14 +60,32 @@ export class ConnectionLog {
 
   /** Copies what the record needs, so that the hello's memory can go. */
   noteHello(hello: ClientHello, wantsFingerprints: boolean): void {
-    const { serverName, rawName, alpnProtocols } = hello;
     this.helloAt = performance.now();
-    this.serverName = serverName;
-    this.#alpnProtocols = escapeProtocols(alpnProtocols, LOGGED_BYTES_MAX);
-    if (rawName !== null) this.noteRawName(rawName);
+    this.serverName = hello.serverName;
+    this.#noteName(hello);
     this.#tlsVersions = versionNames(hello.versionSet);
     this.#ech = echOffer(echIndex(hello.ech));
     if (wantsFingerprints) this.#fingerprints = fingerprintsOf(hello);
+  }
+
+  /** What has come of Encrypted ClientHello. */
+  noteOpened(opened: OpenedHello, { ech }: Client): void {
+    this.#opened = ech;
+    if (opened?.kind === 'illegal') this.#ech = echOffer(openedIndex('illegal'));
+    else if (ech !== null) this.#ech = echOffer(openedIndex(ech));
+    if (opened?.kind !== 'accepted') return;
+    this.serverName = opened.hello.serverName;
+    if (ech?.isHidden !== true) this.#noteName(opened.hello);
+  }
+
+  notePassage(passage: EchPassage): void {
+    this.#echRetried = passage.wasRetried;
+    this.#echBackend = echBackend(confirmationIndex(passage.confirmation));
+  }
+
+  #noteName({ rawName, alpnProtocols }: ClientHello): void {
+    this.#alpnProtocols = escapeProtocols(alpnProtocols, LOGGED_BYTES_MAX);
+    this.#rawName = rawName === null ? null : escapeBytes(rawName, LOGGED_BYTES_MAX);
   }
 
   noteRawName(bytes: Uint8Array): void {
@@ -62,12 +96,16 @@ export class ConnectionLog {
     return {
       id: this.opened.id,
       client: this.client,
-      serverName: this.serverName,
+      serverName: shownName(this.#named),
       route: this.route,
       ageMs: performance.now() - this.acceptedAt,
       bytesFromClient: Math.max(0, moved.bytesFromClient),
       bytesFromBackend: moved.bytesFromBackend,
     };
+  }
+
+  get #named() {
+    return { client: { ech: this.#opened }, serverName: this.serverName };
   }
 
   record(outcome: ConnectionOutcome): ConnectionEnded {
@@ -80,11 +118,15 @@ export class ConnectionLog {
       listener,
       peer: this.isProxied ? connected : null,
       startedAtMs: this.#startedAtMs,
-      serverName: this.serverName,
+      serverName: shownName(this.#named),
       rawName: this.#rawName,
       alpnProtocols: this.#alpnProtocols,
       tlsVersions: this.#tlsVersions,
       ech: this.#ech,
+      outerName: this.#opened?.kind === 'accepted' ? this.#opened.outerName : null,
+      echConfigId: this.#opened?.configId ?? null,
+      echRetried: this.#echRetried,
+      echBackend: this.#echBackend,
       ja3: this.#fingerprints?.ja3 ?? null,
       ja4: this.#fingerprints?.ja4 ?? null,
       route: this.route,
@@ -97,7 +139,7 @@ export class ConnectionLog {
       bytesFromClient: outcome.bytesFromClient,
       bytesFromBackend: outcome.bytesFromBackend,
       endReason: outcome.endReason,
-      detail: outcome.detail,
+      detail: shownDetail(this.#named, outcome.detail),
     };
   }
 }

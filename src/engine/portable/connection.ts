@@ -16,22 +16,22 @@ import type {
   RelayVerdict,
   Verdict,
 } from '../../verdict.ts';
-import { HelloReader } from '../../wire/hello-reader.ts';
+import type { ClientHello } from '../../wire/client-hello.ts';
 import type { HelloInvalid } from '../../wire/hello-reader.ts';
 import { parsePeerAddress } from '../../wire/peer-address.ts';
 import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
 import { formatEndpoint, relayOutcome } from '../happy-eyeballs.ts';
-import { helloPatienceMs } from '../hello-deadline.ts';
-import type { PendingEntry, PendingHellos } from '../pending-hellos.ts';
+import type { PendingHellos } from '../pending-hellos.ts';
 import { clientOfEnd } from '../proxy-in.ts';
 import type { ProxiedClient, ProxyGate } from '../proxy-in.ts';
 import { proxyHeaderOf } from '../proxy-out.ts';
-import { StreamBuffer } from '../../wire/stream-buffer.ts';
 import { ConnectionLog } from './connection-log.ts';
 import { Dial } from './dial.ts';
 import type { DialedSocket } from './dial.ts';
+import { HelloWait } from './hello-wait.ts';
+import { Intake } from './intake.ts';
 import { Relay } from './relay.ts';
 import { endWasReset, errorCode, localEnd, resetSocket } from './sockets.ts';
 
@@ -51,13 +51,11 @@ export class PortableConnection {
   readonly #context: ConnectionContext;
   readonly #socket: Socket;
   readonly #log: ConnectionLog;
-  #reader: HelloReader | null = new HelloReader();
   #stage: Stage;
   #client: Client;
-  #helloSince = 0;
   #proxied: ProxiedClient | null = null;
   #timer: NodeJS.Timeout | undefined;
-  readonly #stream = new StreamBuffer();
+  readonly #intake = new Intake();
   #clientEnded = false;
   /** ALPN protocols as the client has sent them. */
   #offered: readonly string[] = [];
@@ -65,8 +63,7 @@ export class PortableConnection {
   /** The backend that was taken and not given back yet; -1 for none. */
   #taken = -1;
   #relay: Relay | null = null;
-  /** Its place among those whose hello has not come. */
-  #pending: PendingEntry | null = null;
+  readonly #wait: HelloWait;
   #endReason: EndReason | null = null;
   #detail: string | null = null;
   #lingered = 0;
@@ -81,6 +78,11 @@ export class PortableConnection {
     this.#log = new ConnectionLog(opened);
     this.#client = clientOf(opened.client, listener);
     this.#stage = context.gate === null ? 'hello' : 'proxy';
+    this.#wait = new HelloWait(context.pending, context.settings, {
+      received: () => this.#intake.length,
+      expired: isSlow => this.#guarded(() => this.#refuse({ kind: 'hello-timeout', isSlow })),
+      shed: detail => this.#dismiss(context.host.refuse({ kind: 'limit', detail })),
+    });
   }
 
   describe(): OpenConnection {
@@ -89,41 +91,25 @@ export class PortableConnection {
 
   start(): void {
     const { gate } = this.#context;
+    this.#listen();
+    if (gate === null) return this.#guarded(() => this.#admit(this.#log.acceptedAt));
+    const expire = (): void => this.#guarded(() => this.#refuse({ kind: 'proxy-timeout' }));
+    this.#timer = setTimeout(expire, gate.timeoutMs);
+  }
+
+  #listen(): void {
     this.#socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#onData(chunk)));
     this.#socket.on('end', () => this.#guarded(() => this.#onEnd()));
-    this.#socket.on('error', error => this.#leave(errorCode(error)));
+    this.#socket.on('error', error => this.#abort('client-gone', errorCode(error)));
     this.#socket.on('close', () => this.#finish());
-    if (gate === null) this.#guarded(() => this.#admit(this.#log.acceptedAt));
-    else this.#setDeadline(gate.timeoutMs, { kind: 'proxy-timeout' });
   }
 
   /** Lets the client in, to send its hello. */
   #admit(since: number): void {
-    const { host, pending } = this.#context;
+    const { host } = this.#context;
     const refusal = host.admit(this.#client);
     if (refusal !== null) return this.#dismiss(refusal);
-    const overLimit = (detail: string): void => this.#dismiss(host.refuse({ kind: 'limit', detail }));
-    this.#pending = pending.enter(this.#client.peer, () => overLimit('pending hellos'));
-    if (this.#pending === null) return overLimit('pending hellos per client');
-    this.#stage = 'hello';
-    this.#helloSince = since;
-    this.#awaitHello();
-  }
-
-  /** Waits as long as the client may take, which is longer the more of its hello has come. */
-  #awaitHello(): void {
-    const { helloTimeoutMs: timeoutMs, pending } = this.#context.settings;
-    const elapsedMs = performance.now() - this.#helloSince;
-    const delayMs = helloPatienceMs({ timeoutMs, pace: pending.pace }, elapsedMs, this.#stream.length);
-    if (delayMs > 0)
-      this.#timer = setTimeout(() => this.#guarded(() => this.#awaitHello()), Math.ceil(delayMs));
-    else this.#refuse({ kind: 'hello-timeout', isSlow: elapsedMs < timeoutMs });
-  }
-
-  /** The hello is not waited for any more. */
-  #leavePending(): void {
-    if (this.#pending !== null) this.#context.pending.leave(this.#pending);
-    this.#pending = null;
+    if (this.#wait.begin(this.#client, since)) this.#stage = 'hello';
   }
 
   /** The name of the route that takes it; null before one does. */
@@ -145,11 +131,6 @@ export class PortableConnection {
   /** Ends the relay to this backend, if that is where it goes. */
   endBackend(backend: number): void {
     if (this.#taken === backend) this.#relay?.terminate('backend-gone');
-  }
-
-  #setDeadline(delayMs: number, refusal: Refusal): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#guarded(() => this.#refuse(refusal)), delayMs);
   }
 
   /** Runs one step; an exception in it ends this connection and touches no other. */
@@ -178,24 +159,23 @@ export class PortableConnection {
       return;
     }
     if (this.#stage === 'closed') return;
-    this.#stream.append(chunk);
+    this.#intake.append(chunk);
+    const illegal = this.#intake.passage?.illegal ?? null;
+    if (illegal !== null) return this.#refuse({ kind: 'illegal-ech', illegal });
     if (this.#stage === 'proxy') this.#readProxy(this.#context.gate!);
     if (this.#stage === 'hello') this.#readHello();
     else {
-      if (this.#stream.length > PENDING_BYTES_MAX) this.#socket.pause();
+      if (this.#intake.length > PENDING_BYTES_MAX) this.#socket.pause();
       this.#dialing?.push();
     }
   }
 
   /** The hello may have come together with the header. */
   #readProxy(gate: ProxyGate): void {
-    const step = gate.read(this.#stream.bytes);
+    const step = gate.read(this.#intake.bytes);
     if (step.kind === 'incomplete') return;
-    if (step.kind === 'invalid') {
-      this.#refuse({ kind: 'proxy-malformed', code: step.code });
-      return;
-    }
-    this.#stream.drop(step.consumed);
+    if (step.kind === 'invalid') return this.#refuse({ kind: 'proxy-malformed', code: step.code });
+    this.#intake.drop(step.consumed);
     this.#proxied = step.client;
     if (step.client !== null) {
       this.#log.client = clientOfEnd(step.client.source);
@@ -207,24 +187,23 @@ export class PortableConnection {
   }
 
   #readHello(): void {
-    const result = this.#reader?.read(this.#stream.bytes);
-    if (result === undefined || result.kind === 'incomplete') return;
-    // What it has joined need not live as long as the relay.
-    this.#reader = null;
-    if (result.kind === 'invalid') {
-      this.#refuseInvalid(result);
-      return;
-    }
-    clearTimeout(this.#timer);
-    this.#leavePending();
-    this.#log.noteHello(result.hello, this.#context.host.interest.fingerprints);
-    this.#offered = result.hello.alpnProtocols;
+    const result = this.#intake.readHello();
+    if (result === null || result.kind === 'incomplete') return;
+    if (result.kind === 'invalid') return this.#refuseInvalid(result);
+    this.#wait.end();
+    const { host } = this.#context;
+    this.#log.noteHello(result.hello, host.interest.fingerprints);
+    const opened = this.#intake.open(result, host, this.#client);
+    this.#log.noteOpened(opened, this.#client);
+    if (opened?.kind === 'illegal') this.#refuse({ kind: 'illegal-ech', illegal: opened });
+    else this.#decide(opened?.hello ?? result.hello);
+  }
+
+  #decide(hello: ClientHello): void {
+    this.#offered = hello.alpnProtocols;
     this.#stage = 'deciding';
-    const verdict = this.#context.host.decide(result.hello, this.#client);
-    if (!(verdict instanceof Promise)) {
-      this.#follow(verdict);
-      return;
-    }
+    const verdict = this.#context.host.decide(hello, this.#client);
+    if (!(verdict instanceof Promise)) return this.#follow(verdict);
     verdict.then(
       settled => this.#guarded(() => this.#follow(settled)),
       (error: unknown) => this.#crash(error),
@@ -234,7 +213,7 @@ export class PortableConnection {
   #refuseInvalid(invalid: HelloInvalid): void {
     const { rawName } = invalid;
     if (rawName !== undefined) this.#log.noteRawName(rawName);
-    const protocol = invalid.code === 'not-tls' ? sniffProtocol(this.#stream.bytes) : null;
+    const protocol = invalid.code === 'not-tls' ? sniffProtocol(this.#intake.bytes) : null;
     this.#refuse({ kind: 'invalid-hello', invalid, protocol });
   }
 
@@ -255,8 +234,8 @@ export class PortableConnection {
       { host, tcp, timeoutMs },
       {
         headerFor: candidate => this.#headerFor(candidate),
-        clientBytes: () => this.#stream.bytes,
-        canReplay: () => !this.#clientEnded && this.#stream.length < PENDING_BYTES_MAX,
+        clientBytes: () => this.#intake.bytes,
+        canReplay: () => !this.#clientEnded && this.#intake.length < PENDING_BYTES_MAX,
         connected: () => (this.#log.dialedAt = performance.now()),
         dialed: dialed => this.#guarded(() => this.#startRelay(dialed, verdict.options)),
         failed: failure =>
@@ -282,11 +261,33 @@ export class PortableConnection {
           this.#settle(endReason, detail);
           this.#finish();
         },
+        passageOver: () => this.#notePassage(),
+        passageRefused: refusal => this.#guarded(() => this.#refuseFromRelay(refusal)),
       },
     );
+    const { passage } = this.#intake;
+    if (passage !== null) this.#relay.lead(passage, this.#context.settings.helloTimeoutMs);
     this.#relay.bytesFromClient = sent;
-    const first = this.#stream.take().subarray(sent);
+    const first = this.#intake.take().subarray(sent);
     this.#relay.start({ header, first, answer }, this.#clientEnded);
+  }
+
+  /** What has become of an opened hello, once nobody needs to know more. */
+  #notePassage(): void {
+    const { passage } = this.#intake;
+    const backend = this.#dialing?.last ?? null;
+    if (passage === null) return;
+    this.#log.notePassage(passage);
+    if (passage.fault === null || backend === null) return;
+    const route = this.#log.route ?? '';
+    this.#context.host.echFault({ route, backend: formatEndpoint(backend.endpoint), why: passage.fault });
+  }
+
+  /** The relay has let go of the client, which is to be told why. */
+  #refuseFromRelay(refusal: Refusal): void {
+    this.#leaveBackend(this.#relay!.bytesFromBackend > 0 ? 'ended' : 'unused');
+    this.#listen();
+    this.#refuse(refusal);
   }
 
   /** What this backend is to be told before the hello. */
@@ -324,7 +325,8 @@ export class PortableConnection {
       return;
     }
     this.#stage = 'lingering';
-    this.#leavePending();
+    this.#wait.end();
+    this.#dialing?.cancel();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#socket.destroy(), LINGER_TIMEOUT_MS);
     if (verdict.answer.kind === 'alert') this.#socket.end(encodeAlert(verdict.answer.description));
@@ -341,7 +343,7 @@ export class PortableConnection {
 
   #onEnd(): void {
     if (this.#stage !== 'lingering' && endWasReset(this.#socket)) {
-      this.#leave('ECONNRESET');
+      this.#abort('client-gone', 'ECONNRESET');
       return;
     }
     this.#clientEnded = true;
@@ -349,13 +351,9 @@ export class PortableConnection {
     else if (this.#stage === 'dialing') this.#dialing?.push();
   }
 
-  #leave(code: string): void {
-    this.#abort('client-gone', code);
-  }
-
   #abort(endReason: EndReason, detail: string | null): void {
     this.#settle(endReason, detail);
-    this.#leavePending();
+    this.#wait.end();
     this.#dialing?.cancel();
     if (this.#stage !== 'closed') this.#stage = 'lingering';
     // A client that only looked in (connect, close) gets an orderly end, any other a reset.
@@ -372,7 +370,8 @@ export class PortableConnection {
   #finish(): void {
     if (this.#stage === 'closed') return;
     this.#stage = 'closed';
-    this.#leavePending();
+    this.#notePassage();
+    this.#wait.end();
     this.#client.gone?.();
     this.#client.ticket?.release();
     clearTimeout(this.#timer);
@@ -395,5 +394,5 @@ export class PortableConnection {
 
 /** A client that nothing has been decided on yet. */
 function clientOf({ address, port }: ClientAddress, listener: ListenerRef): Client {
-  return { peer: parsePeerAddress(address, port), listener, ticket: null, route: null };
+  return { peer: parsePeerAddress(address, port), listener, ticket: null, route: null, ech: null };
 }

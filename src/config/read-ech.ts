@@ -1,0 +1,136 @@
+/** What a configuration says about Encrypted ClientHello, with the keys of its files. */
+import { parseEchConfig } from '../ech/ech-config.ts';
+import { createRouteTable } from '../routing/route-table.ts';
+import type { PlainEch, PlainRoute } from '../snapshot.ts';
+import { nameRoutes } from './check-routes.ts';
+import { readEchFiles } from './ech-files.ts';
+import type { EchFile } from './ech-files.ts';
+import type { Finding, ProblemPath } from './findings.ts';
+import { errorAt } from './findings.ts';
+import { didYouMean } from './nearest-word.ts';
+import { quote } from './plain-text.ts';
+import type { RouteDraft } from './read-routes.ts';
+import { asObject, asTexts, isObject } from './read-value.ts';
+
+/** A key that is loaded, without its bytes. */
+export interface EchKeyInfo {
+  /** `config_id`, 0 to 255. */
+  readonly configId: number;
+  /** In lower case. */
+  readonly publicName: string;
+  /** When its file was last written, in milliseconds since the Unix epoch. */
+  readonly modifiedAtMs: number;
+}
+
+export interface ReadEch {
+  readonly plain: PlainEch;
+  readonly keys: readonly EchKeyInfo[];
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** Reads the keys and checks everything against the routes; null without `ech`. */
+export function readEch(input: unknown, drafts: readonly RouteDraft[], findings: Finding[]): ReadEch | null {
+  const { ech } = asObject(input);
+  if (!isObject(ech)) return null;
+  const { files, keys, problems, warnings } = readEchFiles(asTexts(ech.keys, []).map(({ text }) => text));
+  const at = ['ech', 'keys'];
+  findings.push(...problems.map(message => errorAt(at, message)));
+  findings.push(...warnings.map(message => warningAt(at, message)));
+  if (keys.length === 0 && problems.length === 0 && ech.keys !== undefined) {
+    findings.push(errorAt(at, 'there is no private key in it: sniway ech keygen makes one'));
+  }
+  findings.push(...findHiddenNames(ech, drafts));
+  return { plain: { keys, ...readSettings(ech) }, keys: files.flatMap(describeKeys) };
+}
+
+function readSettings(ech: Values): Omit<PlainEch, 'keys'> {
+  const { fallback, unknownInner } = ech;
+  return {
+    fallback: typeof fallback === 'string' ? fallback : null,
+    unknownInner: typeof unknownInner === 'string' && unknownInner !== ALERT ? unknownInner : null,
+    requirePublicName: ech.requirePublicName === true,
+    trialDecryption: ech.trialDecryption === true,
+    verifiesBackends: ech.verifyBackend !== 'off',
+    hidesInnerNames: ech.logInnerName === false,
+  };
+}
+
+/** The word for no route. */
+const ALERT = 'alert';
+
+/** What is wrong with `ech` and the `ech` of routes, once all routes have their names. */
+export function findEchProblems(ech: ReadEch | null, drafts: readonly RouteDraft[]): Finding[] {
+  if (ech === null) return findWithoutKeys(drafts);
+  const { plain, keys } = ech;
+  const routes = nameRoutes(drafts);
+  return [
+    ...findStranger(plain.fallback, 'fallback', routes),
+    ...findStranger(plain.unknownInner, 'unknownInner', routes),
+    ...findDialledUnknown(plain.unknownInner, routes),
+    ...(plain.fallback === null ? findLostPublicNames(keys, routes) : []),
+  ];
+}
+
+/** A route that can only be reached encrypted, where nothing encrypted is opened, is a mistake. */
+function findWithoutKeys(drafts: readonly RouteDraft[]): Finding[] {
+  return drafts.flatMap(({ ech, path }) =>
+    ech === 'required'
+      ? [
+          errorAt(
+            [...path, 'ech'],
+            'nothing can be encrypted without keys: add ech: { keys: [...] } at the top',
+          ),
+        ]
+      : [],
+  );
+}
+
+function findStranger(name: string | null, key: string, routes: readonly PlainRoute[]): Finding[] {
+  const names = routes.map(route => route.name);
+  if (name === null || names.includes(name)) return [];
+  const message = `no route is called ${quote(name)}${didYouMean(name, names)}: give the "name" of a route`;
+  return [errorAt(['ech', key], message)];
+}
+
+/** `{sni}` would dial names that no route lets through. */
+function findDialledUnknown(name: string | null, routes: readonly PlainRoute[]): Finding[] {
+  const route = routes.find(one => one.name === name);
+  if (route?.action.kind !== 'relay') return [];
+  if (!route.action.pool.backends.some(({ backend }) => backend.kind === 'server-name')) return [];
+  const message = `route ${quote(route.name)} dials whatever name it is asked for: give one with fixed backends`;
+  return [errorAt(['ech', 'unknownInner'], message)];
+}
+
+function findLostPublicNames(keys: readonly EchKeyInfo[], routes: readonly PlainRoute[]): Finding[] {
+  const { table } = createRouteTable(routes);
+  const names = new Set(keys.map(({ publicName }) => publicName));
+  return [...names].flatMap(name => {
+    if (table.match(name, { alpnProtocols: [] }) >= 0) return [];
+    const message = `clients with an old key get nowhere: no route takes the public name ${quote(name)}; say in "fallback" which one does`;
+    return [warningAt(['ech'], message)];
+  });
+}
+
+/** A route without a name is called by its first pattern, which mostly is the name that is not to be told. */
+function findHiddenNames(ech: Values, drafts: readonly RouteDraft[]): Finding[] {
+  if (ech.logInnerName !== false) return [];
+  const message =
+    'its pattern would stand in access lines, which "logInnerName: false" is against: give it a "name"';
+  return drafts.flatMap(draft =>
+    draft.name === null && draft.ech !== 'off' ? [errorAt(draft.path, message)] : [],
+  );
+}
+
+function describeKeys({ keys, modifiedMs }: EchFile): readonly EchKeyInfo[] {
+  return keys.flatMap(({ config }) => {
+    const parsed = parseEchConfig(config);
+    if (parsed === null) return [];
+    const { configId, publicName } = parsed;
+    return [{ configId, publicName: publicName.toLowerCase(), modifiedAtMs: modifiedMs }];
+  });
+}
+
+function warningAt(path: ProblemPath, message: string): Finding {
+  return { ...errorAt(path, message), severity: 'warning' };
+}

@@ -1,0 +1,40 @@
+/** The hello that counts: the one in clear, or the one that was encrypted in it. */
+import type { EchAccepted } from './ech/ech-opener.ts';
+import type { EchIllegal } from './ech/ech-error.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { Client } from './verdict.ts';
+import type { ClientHello } from './wire/client-hello.ts';
+
+/** Null: the hello counts as it is. */
+export type OpenedHello = EchAccepted | EchIllegal | null;
+
+/**
+ * Opens an encrypted hello, where there are keys, and tells the client's facts of it.
+ * @param recordVersion Of the record that the hello came in.
+ */
+export function openHello(
+  hello: ClientHello,
+  recordVersion: number,
+  { client, ech }: { client: Client; ech: Snapshot['ech'] },
+): OpenedHello {
+  if (ech === null || hello.ech === 'none') return null;
+  const opening = ech.opener.open(hello, recordVersion);
+  const facts = { outerName: hello.serverName, isHidden: ech.hidesInnerNames };
+  switch (opening.kind) {
+    case 'none':
+      return null;
+    case 'illegal':
+      return opening;
+    case 'undecryptable': {
+      const { configId, isPublicName } = opening;
+      client.ech = { kind: 'undecryptable', configId, isPublicName, ...facts };
+      return null;
+    }
+    case 'accepted': {
+      const { configId, publicName } = opening;
+      const isPublicName = hello.serverName === publicName;
+      client.ech = { kind: 'accepted', configId, isPublicName, ...facts };
+      return opening;
+    }
+  }
+}
