@@ -4,6 +4,7 @@
  */
 import { describe } from 'node:test';
 import { describeEch } from './conformance/ech.ts';
+import { describeEchRefusals } from './conformance/ech-refusals.ts';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
 import { describeFunctionReload } from './conformance/function-reload.ts';
 import { describeFunctions } from './conformance/functions.ts';
@@ -74,5 +75,8 @@ export function describeReloads(engine: EngineName): void {
 
 /** The part about Encrypted ClientHello, in files of its own. */
 export function describeEchOf(engine: EngineName): void {
-  describe(`${engine} engine`, () => describeEch(engine));
+  describe(`${engine} engine`, () => {
+    describeEch(engine);
+    describeEchRefusals(engine);
+  });
 }

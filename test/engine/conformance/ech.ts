@@ -1,135 +1,35 @@
-/** Encrypted ClientHello, byte by byte: what backends get, what clients see, and what is told of it. */
+/** Encrypted ClientHello that is opened: what backends get, and what follows the hello. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import type { TestContext } from 'node:test';
-import { EchOpener } from '../../../src/ech/ech-opener.ts';
-import type { ConnectionEnded, RouteConfig, SniwayConfig } from '../../../src/index.ts';
+import type { HelloInfo } from '../../../src/index.ts';
 import { readProxyHeader } from '../../../src/wire/proxy-header.ts';
 import { ALERTS } from '../../../src/wire/tls-alert.ts';
-import { EchClient, INNER_MARK, PUBLIC_NAME, createTestKey, encodeInner } from '../../support/ech-client.ts';
-import type { TestKey } from '../../support/ech-client.ts';
-import { makeKeyFolder, writeKey } from '../../support/ech-keys.ts';
-import { buildAcceptingHello, buildRetryRequest, buildServerHello } from '../../support/ech-server.ts';
+import { EchClient, PUBLIC_NAME, createTestKey, encodeInner } from '../../support/ech-client.ts';
+import { writeKey } from '../../support/ech-keys.ts';
 import {
-  buildClientHello,
-  fragmentRecords,
-  unwrapRecords,
-  wrapMessage,
-  wrapRecord,
-  wrapRecords,
-} from '../../support/hello-builder.ts';
-import type { HelloParts } from '../../support/hello-builder.ts';
-import { readHello } from '../../support/hello-facts.ts';
+  finish,
+  seal,
+  told,
+  ACCEPTED,
+  CCS,
+  EARLY_DATA,
+  RETRY,
+  SECRET,
+  SERVER_HELLO,
+  expectAlert,
+  expectBytes,
+  sealSecond,
+  startRig,
+} from '../../support/ech-rig.ts';
+import { buildAcceptingHello, buildRetryRequest } from '../../support/ech-server.ts';
+import { fragmentRecords, wrapMessage, wrapRecord, wrapRecords } from '../../support/hello-builder.ts';
 import { connectRaw, readBytes, readToEnd, startBackend, writeSegment } from '../../support/peers.ts';
-import type { Backend } from '../../support/peers.ts';
-import { startProxy } from '../../support/proxies.ts';
-import type { TestProxy } from '../../support/proxies.ts';
 import type { EngineName } from '../conformance.ts';
 
-const SECRET = 'secret.example';
-const CCS = wrapRecord(Uint8Array.of(1), 20);
-const EARLY_DATA = wrapRecord(new Uint8Array(300).fill(0xdd), 23);
-const SERVER_HELLO = wrapRecord(buildServerHello(new Uint8Array(32).fill(1)));
-const RETRY = wrapRecord(buildRetryRequest());
 const MIB = 1024 * 1024;
-
-interface Rig {
-  readonly key: TestKey;
-  readonly folder: string;
-  readonly proxy: TestProxy;
-  readonly backend: Backend;
-  readonly config: Partial<SniwayConfig>;
-}
-
-interface RigParts {
-  readonly ech?: Partial<SniwayConfig['ech']>;
-  readonly route?: Partial<RouteConfig>;
-  /** Beside the one for the secret name; they lead to the same backend unless they say otherwise. */
-  readonly routes?: readonly RouteConfig[];
-  readonly config?: Partial<SniwayConfig>;
-  readonly host?: string;
-}
-
-async function startRig(t: TestContext, engine: EngineName, parts: RigParts = {}): Promise<Rig> {
-  const key = createTestKey();
-  const folder = makeKeyFolder(t, key);
-  const backend = await startBackend(t);
-  const address = `${parts.host ?? '127.0.0.1'}:${backend.port}`;
-  const config = {
-    engine,
-    routes: [
-      { name: 'secret', match: SECRET, backend: address, ...parts.route },
-      ...(parts.routes ?? []).map(route => ({ backend: address, ...route })),
-    ],
-    ech: { keys: folder, ...parts.ech },
-    ...parts.config,
-  };
-  return { key, folder, backend, config, proxy: await startProxy(t, config) };
-}
-
-interface Sealed {
-  readonly client: EchClient;
-  /** The outer hello, as it is sent. */
-  readonly outer: Uint8Array;
-  /** The inner hello as a handshake message, and in records. */
-  readonly message: Uint8Array;
-  readonly inner: Uint8Array;
-}
-
-/** A first hello, and what a backend gets for it. */
-function seal(key: TestKey, inner: HelloParts = {}, outer: HelloParts = {}): Sealed {
-  const client = new EchClient(key);
-  const sent = wrapRecords(wrapMessage(client.seal(encodeInner(inner), outer)));
-  const opened = new EchOpener([key]).open(readHello(sent), 0x0301);
-  assert.ok(opened.kind === 'accepted');
-  return { client, outer: sent, inner: opened.records, message: unwrapRecords(opened.records) };
-}
-
-function second(client: EchClient, inner: HelloParts = {}): Uint8Array {
-  return wrapRecords(wrapMessage(client.seal(encodeInner(inner))));
-}
-
-async function expectBytes(socket: Socket, bytes: Uint8Array): Promise<void> {
-  assert.deepEqual(await readBytes(socket, bytes.length), Buffer.from(bytes));
-}
-
-/** Both sides say something, and end. */
-async function finish(client: Socket, server: Socket, { proxy }: Rig): Promise<ConnectionEnded> {
-  client.write('to the backend');
-  assert.equal((await readBytes(server, 14)).toString(), 'to the backend');
-  server.write('to the client');
-  assert.equal((await readBytes(client, 13)).toString(), 'to the client');
-  server.end();
-  client.end();
-  const record = await proxy.nextEnd();
-  assert.equal(record.endReason, 'done');
-  return record;
-}
-
-async function expectAlert(client: Socket, description: number): Promise<void> {
-  const { bytes, end } = await readToEnd(client);
-  assert.deepEqual(
-    [bytes.toString('hex'), end],
-    [`1503030002${Buffer.of(2, description).toString('hex')}`, 'end'],
-  );
-}
-
-function told({ ech, serverName, outerName, echConfigId, echRetried, echBackend }: ConnectionEnded) {
-  return { ech, serverName, outerName, echConfigId, echRetried, echBackend };
-}
-
-const ACCEPTED = {
-  ech: 'accepted',
-  serverName: SECRET,
-  outerName: PUBLIC_NAME,
-  echConfigId: 7,
-  echRetried: false,
-  echBackend: 'confirmed',
-} as const;
 
 export function describeEch(engine: EngineName): void {
   describe('Encrypted ClientHello that is accepted', () => {
@@ -231,6 +131,22 @@ export function describeEch(engine: EngineName): void {
       assert.deepEqual((await rig.proxy.nextEnd()).alpnProtocols, ['h2']);
     });
 
+    test('is told of to functions of users by its inner name, with the outer one beside it', async t => {
+      const calls: unknown[] = [];
+      const backend = await startBackend(t);
+      const decide = ({ serverName, outerName, ech }: HelloInfo): string => {
+        calls.push({ serverName, outerName, ech });
+        return backend.address;
+      };
+      const rig = await startRig(t, engine, { route: { backend: undefined, decide } });
+      const { outer, inner } = seal(rig.key);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(Buffer.concat([outer, CCS]));
+      const server = await backend.next();
+      await expectBytes(server, Buffer.concat([inner, CCS]));
+      assert.deepEqual(calls, [{ serverName: SECRET, outerName: PUBLIC_NAME, ech: 'accepted' }]);
+    });
+
     test('keeps its inner name out of records where it is not to be told', async t => {
       const rig = await startRig(t, engine, { ech: { logInnerName: false } });
       const { outer, inner } = seal(rig.key, { alpnProtocols: ['h2'] }, { alpnProtocols: ['http/1.1'] });
@@ -260,7 +176,7 @@ export function describeEch(engine: EngineName): void {
       server.write(RETRY);
       await expectBytes(client, RETRY);
       const again = { supportedGroups: [23] };
-      const sent = Buffer.concat([CCS, fragmentRecords(second(sealer, again), 60)]);
+      const sent = Buffer.concat([CCS, fragmentRecords(sealSecond(sealer, again), 60)]);
       for (let at = 0; at < sent.length; at += 37) await writeSegment(client, sent.subarray(at, at + 37));
       await expectBytes(server, CCS);
       const hello = wrapMessage(encodeInner(again));
@@ -326,7 +242,7 @@ export function describeEch(engine: EngineName): void {
       writeKey(rig.folder, createTestKey({ configId: 8 }));
       const { settings } = await rig.proxy.proxy.reload({ listen: '127.0.0.1:0', ...rig.config });
       assert.deepEqual(settings, ['ech']);
-      client.write(second(sealer));
+      client.write(sealSecond(sealer));
       const header = await readBytes(server, 5);
       assert.equal(header.readUInt16BE(3), inner.length - 5);
       await readBytes(server, inner.length - 5);
@@ -347,7 +263,7 @@ export function describeEch(engine: EngineName): void {
       const rig = await startRig(t, engine);
       const { client: sealer, outer, inner } = seal(rig.key);
       const client = await connectRaw(t, rig.proxy.port);
-      client.write(Buffer.concat([outer, second(sealer)]));
+      client.write(Buffer.concat([outer, sealSecond(sealer)]));
       const server = await rig.backend.next();
       await expectBytes(server, inner);
       server.write(RETRY);
@@ -356,138 +272,5 @@ export function describeEch(engine: EngineName): void {
       await readBytes(server, header.readUInt16BE(3));
       await finish(client, server, rig);
     });
-  });
-
-  describe('Encrypted ClientHello that is not opened', () => {
-    test('goes where its outer name leads, as it came, whatever key it pretends to have', async t => {
-      const rig = await startRig(t, engine, { routes: [{ match: 'site.example' }] });
-      const sent = seal(createTestKey(), {}, { serverName: 'site.example' }).outer;
-      const client = await connectRaw(t, rig.proxy.port);
-      client.write(sent);
-      const server = await rig.backend.next();
-      await expectBytes(server, sent);
-      const record = await finish(client, server, rig);
-      const expected = {
-        ...ACCEPTED,
-        ech: 'not-ours',
-        serverName: 'site.example',
-        outerName: null,
-        echBackend: null,
-      };
-      assert.deepEqual(told(record), expected);
-    });
-
-    test('goes to the fallback where its outer name is a public name', async t => {
-      const fallback = await startBackend(t);
-      const routes = [{ name: 'fallback', match: 'unused.example', backend: `127.0.0.1:${fallback.port}` }];
-      const rig = await startRig(t, engine, { routes, ech: { fallback: 'fallback' } });
-      const sent = seal(createTestKey()).outer;
-      const client = await connectRaw(t, rig.proxy.port);
-      client.write(sent);
-      const server = await fallback.next();
-      await expectBytes(server, sent);
-      const record = await finish(client, server, rig);
-      assert.deepEqual(
-        [record.ech, record.route, record.serverName],
-        ['undecryptable', 'fallback', PUBLIC_NAME],
-      );
-    });
-
-    test('is refused with the alert that fits where it breaks the rules', async t => {
-      const rig = await startRig(t, engine);
-      const client = await connectRaw(t, rig.proxy.port);
-      client.write(buildClientHello({ serverName: SECRET, extensions: [INNER_MARK] }));
-      await expectAlert(client, ALERTS.illegal_parameter);
-      client.end();
-      const { ech, endReason, detail } = await rig.proxy.nextEnd();
-      assert.deepEqual([ech, endReason, detail], ['illegal', 'hello-malformed', 'ech-inner-in-clear']);
-    });
-  });
-
-  describe('the ech of routes', () => {
-    test('required answers a name only through Encrypted ClientHello', async t => {
-      const rig = await startRig(t, engine, { route: { ech: 'required' } });
-      const plain = await connectRaw(t, rig.proxy.port);
-      plain.write(buildClientHello({ serverName: SECRET }));
-      await expectAlert(plain, ALERTS.unrecognized_name);
-      plain.end();
-      const refused = await rig.proxy.nextEnd();
-      assert.deepEqual(
-        [refused.endReason, refused.detail, refused.route],
-        ['unknown-name', 'ech: required', null],
-      );
-      const { outer, inner } = seal(rig.key);
-      const client = await connectRaw(t, rig.proxy.port);
-      client.write(outer);
-      await expectBytes(await rig.backend.next(), inner);
-    });
-
-    test('off answers it only in clear', async t => {
-      const rig = await startRig(t, engine, { route: { ech: 'off' } });
-      const client = await connectRaw(t, rig.proxy.port);
-      client.write(seal(rig.key).outer);
-      await expectAlert(client, ALERTS.unrecognized_name);
-      client.end();
-      assert.equal((await rig.proxy.nextEnd()).detail, 'ech: off');
-      const plain = await connectRaw(t, rig.proxy.port);
-      const hello = buildClientHello({ serverName: SECRET });
-      plain.write(hello);
-      await expectBytes(await rig.backend.next(), hello);
-    });
-  });
-
-  describe('an inner name that no route takes', () => {
-    for (const serverName of ['other.example', null]) {
-      test(`gets an alert, whatever others get: ${serverName}`, async t => {
-        const config = { policies: { unknownName: 'reset', noSni: 'reset' } } as const;
-        const rig = await startRig(t, engine, { config, routes: [{ match: PUBLIC_NAME }] });
-        const client = await connectRaw(t, rig.proxy.port);
-        client.write(seal(rig.key, { serverName }).outer);
-        await expectAlert(client, ALERTS.unrecognized_name);
-        client.end();
-        const { ech, endReason } = await rig.proxy.nextEnd();
-        assert.deepEqual([ech, endReason], ['accepted', serverName === null ? 'no-sni' : 'unknown-name']);
-      });
-
-      test(`goes to the route for such: ${serverName}`, async t => {
-        const rig = await startRig(t, engine, { ech: { unknownInner: 'secret' } });
-        const { outer, inner } = seal(rig.key, { serverName });
-        const client = await connectRaw(t, rig.proxy.port);
-        client.write(outer);
-        const server = await rig.backend.next();
-        await expectBytes(server, inner);
-        client.end();
-        server.end();
-        const record = await rig.proxy.nextEnd();
-        assert.deepEqual([record.route, record.serverName], ['secret', serverName]);
-      });
-    }
-  });
-
-  describe('a backend that does not know inner hellos', () => {
-    for (const [verifyBackend, count] of [
-      ['warn', 1],
-      ['off', 0],
-    ] as const) {
-      test(`is told of ${count === 1 ? 'once' : 'never'} with verifyBackend: ${verifyBackend}`, async t => {
-        const rig = await startRig(t, engine, { ech: { verifyBackend } });
-        for (let index = 0; index < 3; index++) {
-          const client = await connectRaw(t, rig.proxy.port);
-          client.write(seal(rig.key).outer);
-          const server = await rig.backend.next();
-          server.write(SERVER_HELLO);
-          await expectBytes(client, SERVER_HELLO);
-          client.end();
-          server.end();
-          assert.equal((await rig.proxy.nextEnd()).echBackend, 'unconfirmed');
-        }
-        const told = rig.proxy.notices.filter(({ message }) =>
-          message.includes('does not support Encrypted'),
-        );
-        assert.equal(told.length, count);
-        if (count === 1)
-          assert.ok(told[0]!.message.includes(`127.0.0.1:${rig.backend.port} of route 'secret'`));
-      });
-    }
   });
 }
