@@ -274,7 +274,7 @@ export class PortableConnection {
 
   /** What has become of an opened hello, once nobody needs to know more. */
   #notePassage(): void {
-    const { passage } = this.#intake;
+    const passage = this.#intake.endPassage();
     const backend = this.#dialing?.last ?? null;
     if (passage === null) return;
     this.#log.notePassage(passage);

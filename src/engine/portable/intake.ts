@@ -26,6 +26,13 @@ export class Intake {
     return this.#passage;
   }
 
+  /** Nothing goes through it any more; gives it away. */
+  endPassage(): EchPassage | null {
+    const passage = this.#passage;
+    this.#passage = null;
+    return passage;
+  }
+
   append(chunk: Uint8Array): void {
     this.#stream.append(this.#passage === null ? chunk : this.#passage.fromClient(chunk));
   }
