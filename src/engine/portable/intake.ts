@@ -68,6 +68,7 @@ export class Intake {
     this.#stream = new StreamBuffer();
     this.#stream.append(opened.records);
     this.append(outer.subarray(consumed));
-    return this.#passage.illegal ?? opened;
+    const { illegal } = this.#passage;
+    return illegal === null ? opened : { kind: 'refused', refusal: { kind: 'illegal-ech', illegal } };
   }
 }
