@@ -18,8 +18,10 @@ export function openHello(
   { client, ech }: { client: Client; ech: Snapshot['ech'] },
 ): OpenedHello {
   if (ech === null || hello.ech === 'none') return null;
+  const startedMs = performance.now();
   const opening = ech.opener.open(hello, recordVersion);
-  const facts = { outerName: hello.serverName, isHidden: ech.hidesInnerNames };
+  const openMs = performance.now() - startedMs;
+  const facts = { outerName: hello.serverName, openMs, isHidden: ech.hidesInnerNames };
   switch (opening.kind) {
     case 'none':
       return null;

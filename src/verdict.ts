@@ -85,6 +85,8 @@ export interface ClientEch {
   readonly outerName: string | null;
   /** The name in clear is the public name of one of the keys. */
   readonly isPublicName: boolean;
+  /** Milliseconds that it took to open it, or to find that no key does. */
+  readonly openMs: number;
   /** An inner name is not to be told. */
   readonly isHidden: boolean;
 }

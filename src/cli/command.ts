@@ -13,6 +13,7 @@ import type { ConfigFlags } from './config-flags.ts';
 import { addEchCommands } from './ech/ech-commands.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { explainName } from './explain.ts';
+import type { ExplainFlags } from './explain.ts';
 import { initConfig } from './init.ts';
 import { complain, print } from './output.ts';
 import { runProxy } from './run.ts';
@@ -119,8 +120,9 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .command('explain <name>')
     .description('say which route a name takes, why, and what would be dialled')
     .option('--alpn <protocols>', 'protocols the client offers, separated by commas', splitList)
-    .action(async (name: string, options: { alpn?: string[] }) =>
-      print(await explainName(name, options.alpn ?? [], program.opts<ConfigFlags>())),
+    .option('--ech', 'as if the name came encrypted (Encrypted ClientHello)')
+    .action(async (name: string, options: ExplainFlags) =>
+      print(await explainName(name, options, program.opts<ConfigFlags>())),
     );
   addServiceCommands(program);
   addEchCommands(program);

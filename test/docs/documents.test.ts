@@ -60,6 +60,7 @@ const RECORD: ConnectionEnded = {
   echConfigId: null,
   echRetried: false,
   echBackend: null,
+  echOpenMs: null,
   ja3: null,
   ja4: null,
   route: 'apple.example.com',
@@ -218,7 +219,11 @@ test('the page on the access log has every field, by both its names', () => {
   const full = {
     ...RECORD,
     peer: RECORD.client,
-    ech: 'offered',
+    ech: 'accepted',
+    outerName: 'public.example',
+    echConfigId: 7,
+    echRetried: true,
+    echBackend: 'confirmed',
     ja3: 'a',
     ja4: 'b',
     attempts: 2,
@@ -226,8 +231,10 @@ test('the page on the access log has every field, by both its names', () => {
   } as const;
   const inJson = Object.keys(JSON.parse(formatAccessLine(full, 'json')) as object);
   assert.deepEqual(firstCells('docs/access-log.md', 'JSON'), inJson);
-  const inText = [...formatAccessLine(full, 'text').matchAll(/ ([a-z0-9]+)=/g)].map(([, name]) => name);
-  const named = [...read('docs/access-log.md').matchAll(/^\| `\w+` +\| `(\w+)`/gm)].map(([, name]) => name);
+  const inText = [...formatAccessLine(full, 'text').matchAll(/ ([a-z0-9-]+)=/g)].map(([, name]) => name);
+  const named = [...read('docs/access-log.md').matchAll(/^\| `\w+` +\| `([\w-]+)`/gm)].map(
+    ([, name]) => name,
+  );
   assert.deepEqual(new Set(named), new Set(inText));
 });
 

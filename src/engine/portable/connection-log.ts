@@ -127,6 +127,7 @@ export class ConnectionLog {
       echConfigId: this.#opened?.configId ?? null,
       echRetried: this.#echRetried,
       echBackend: this.#echBackend,
+      echOpenMs: this.#opened?.openMs ?? null,
       ja3: this.#fingerprints?.ja3 ?? null,
       ja4: this.#fingerprints?.ja4 ?? null,
       route: this.route,
