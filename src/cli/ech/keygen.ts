@@ -23,6 +23,8 @@ export interface KeygenFlags {
   readonly keys?: readonly string[];
 }
 
+const FEW_TAKE_IT =
+  'warn: browsers do not take keys of P-256, and show the name in clear: x25519 is what all clients have';
 const BYTE = { min: 0, max: 255 };
 
 /**
@@ -40,11 +42,13 @@ export function generateKey(flags: KeygenFlags): Said {
   const configId = chooseId(flags, others);
   const text = createKeyFile({ kem: KEMS[kem], publicName, configId, maximumNameLength });
   const facts = `${kem} key for ${publicName}, config id ${configId}`;
-  if (out === undefined) return { out: text, notes: [facts, ...nextSteps(null)] };
+  const warnings = kem === 'x25519' ? [] : [FEW_TAKE_IT];
+  if (out === undefined) return { out: text, notes: [facts, ...nextSteps(null), ...warnings] };
   const path = isFolder(out) ? fileIn(out, { publicName, configId }) : out;
   const folder = dirname(path);
   writeNewFile(path, text, accessWithin(folder));
-  return { out: [`wrote ${quote(path)}: ${facts}`, ...nextSteps(path)].map(line => `${line}\n`).join('') };
+  const said = [`wrote ${quote(path)}: ${facts}`, ...nextSteps(path)];
+  return { out: said.map(line => `${line}\n`).join(''), notes: warnings };
 }
 
 /** The folder that the file will be in, where there is one; its keys are those that the proxy will have beside it. */

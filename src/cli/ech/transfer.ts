@@ -3,13 +3,14 @@ import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { quote } from '../../config/plain-text.ts';
 import { parseEchConfig } from '../../ech/ech-config.ts';
-import { isKnownKem } from '../../ech/hpke-suites.ts';
+import { KEMS, isKnownKem } from '../../ech/hpke-suites.ts';
 import { encodeGoKeys, encodeKeyFile, joinKeyParts, parseGoKeys } from '../../ech/key-file.ts';
 import type { EchKeyFile, EchKeyFileResult } from '../../ech/key-file.ts';
 import { publicNameFault } from '../../ech/public-name.ts';
 import { readConfigs, readInput } from './input.ts';
 import { fileIn, isFolder, ownConfigs } from './key-folder.ts';
 import { accessWithin, writeNewFile } from './new-file.ts';
+import type { Access } from './new-file.ts';
 import { mistake } from './said.ts';
 import type { Said } from './said.ts';
 
@@ -42,7 +43,12 @@ export async function importKeys(
     fit(result, results.length > 1 ? `${input.label}, key ${index + 1}` : input.label),
   );
   if (out !== undefined && isFolder(out))
-    return { out: keys.map(one => wrote(intoFolder(out, one))).join('') };
+    return {
+      out: writeAll(
+        keys.map(one => placeIn(out, one)),
+        accessWithin(out),
+      ),
+    };
   const [first] = keys;
   if (first === undefined || keys.length > 1) {
     throw mistake(`${input.label} has ${keys.length} keys, and a file takes one: name a folder by --out`);
@@ -77,21 +83,26 @@ export async function exportKey(path: string, form: ExportForm, out: string | un
     );
   }
   const { privateKey, config } = key;
+  const isCommon = ownConfigs(read).every(({ kem }) => kem === KEMS.x25519);
+  const files = [
+    [`${out}.key`, privateKey],
+    [`${out}.config`, config],
+    [`${out}.list`, read.list],
+  ] as const;
   return {
-    out: writeAll([
-      [`${out}.key`, privateKey],
-      [`${out}.config`, config],
-      [`${out}.list`, read.list],
-    ]),
+    out: writeAll(files, null),
+    notes: isCommon ? [] : ['warn: BoringSSL may take keys of X25519 only'],
   };
 }
 
+type File = readonly [path: string, content: string | Uint8Array];
+
 /** All of them or none. */
-function writeAll(files: readonly (readonly [path: string, bytes: Uint8Array])[]): string {
+function writeAll(files: readonly File[], access: Access | null): string {
   const done: string[] = [];
   try {
-    for (const [path, bytes] of files) {
-      writeNewFile(path, bytes);
+    for (const [path, content] of files) {
+      writeNewFile(path, content, access);
       done.push(path);
     }
   } catch (error) {
@@ -108,14 +119,13 @@ function fit(result: EchKeyFileResult, label: string): EchKeyFile {
   );
 }
 
-function intoFolder(folder: string, key: EchKeyFile): string {
+function placeIn(folder: string, key: EchKeyFile): File {
   const [config] = ownConfigs(key);
-  const isFit = config !== undefined && publicNameFault(config.publicName) === null;
-  if (!isFit)
+  if (config === undefined || publicNameFault(config.publicName) !== null) {
     throw mistake('the key has a public name that clients do not take: name a file by --out, not a folder');
-  const path = fileIn(folder, { publicName: config.publicName.toLowerCase(), configId: config.configId });
-  writeNewFile(path, encodePem(key), accessWithin(folder));
-  return path;
+  }
+  const { publicName, configId } = config;
+  return [fileIn(folder, { publicName: publicName.toLowerCase(), configId }), encodePem(key)];
 }
 
 function encodePem({ list, keys }: EchKeyFile): string {
