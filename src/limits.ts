@@ -386,3 +386,5 @@ export const ECH_KEYS_MAX = 64;
 export const ECH_FILE_BYTES_MAX = 128 * 1024;
 /** Bytes of a ServerHello, its header included, that is looked at; post-quantum shares take some two thousand. */
 export const SERVER_HELLO_BYTES_MAX = 16 * 1024;
+/** Bytes that clients pad shorter names to, in keys that are made here: longer than nearly all names. */
+export const ECH_NAME_LENGTH = 64;
