@@ -52,16 +52,13 @@ async function generate(t: TestContext, folder = makeFolder(t, {}), configId = 7
   };
 }
 
-const startServer = async (t: TestContext, ...flags: string[]): Promise<number> =>
-  (await startBoringServer(t, ...flags)).port;
-
 const ask = (t: TestContext, { port }: EchRelay, ...flags: string[]): Promise<Finished> =>
-  boringClient(t, { port, name: 'secret.example' }, ...flags);
+  boringClient(t, port, ...flags);
 
 describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
   test('is accepted by a backend that has no keys, and the backend says so', async t => {
     const { key, listFile } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, WEB));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, WEB));
     const { stderr } = await ask(t, relay, '-ech-config-list', listFile);
     assert.ok(stderr.includes(ACCEPTED), stderr);
     const [seen] = relay.seen;
@@ -71,7 +68,7 @@ describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
 
   test('is accepted after a HelloRetryRequest', async t => {
     const { key, listFile } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, WEB, '-curves', 'P-384'));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, WEB, '-curves', 'P-384'));
     const flags = ['-ech-config-list', listFile, '-curves', 'X25519:P-384'];
     const { stderr } = await ask(t, relay, ...flags);
     assert.ok(stderr.includes(ACCEPTED), stderr);
@@ -85,7 +82,7 @@ describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
 
   test('is accepted with a ticket, and with early data', async t => {
     const { key, listFile } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, WEB, '-early-data'));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, WEB, '-early-data'));
     const session = join(makeFolder(t, {}), 'session');
     const first = await ask(t, relay, '-ech-config-list', listFile, '-session-out', session);
     assert.ok(first.stderr.includes(ACCEPTED), first.stderr);
@@ -103,7 +100,7 @@ describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
     const folder = makeFolder(t, {});
     const [stale, fresh] = [await generate(t, folder, 1), await generate(t, folder, 2)];
     const config = join(folder, '2-config');
-    const port = await startServer(t, WEB, '-ech-key', join(folder, '2-key'), '-ech-config', config);
+    const port = await startBoringServer(t, WEB, '-ech-key', join(folder, '2-key'), '-ech-config', config);
     const relay = await startEchRelay(t, [fresh.key], port);
     const { stderr, code } = await ask(t, relay, '-ech-config-list', stale.listFile);
     assert.notEqual(code, 0);
@@ -113,7 +110,7 @@ describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
 
   test('as a pretence gets through as it is', async t => {
     const { key } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, WEB));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, WEB));
     const { stderr } = await ask(t, relay, '-ech-grease');
     assert.ok(stderr.includes('Encrypted ClientHello: no'), stderr);
     assert.deepEqual([relay.seen[0]?.outcome, relay.seen[0]?.name], ['undecryptable', 'secret.example']);
@@ -139,7 +136,7 @@ describe('a hello encrypted by NSS', needs(BORINGSSL, NSS), () => {
 
   test('is accepted by a backend that has no keys', async t => {
     const { key, list } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t));
     await nssClient(t, relay, list);
     const [seen] = relay.seen;
     assert.deepEqual([seen?.outcome, seen?.name], ['accepted', 'secret.example']);
@@ -148,7 +145,7 @@ describe('a hello encrypted by NSS', needs(BORINGSSL, NSS), () => {
 
   test('is accepted after a HelloRetryRequest', async t => {
     const { key, list } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, '-curves', 'P-384'));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, '-curves', 'P-384'));
     await nssClient(t, relay, list);
     const handshake = relay.seen[0]?.handshake;
     assert.deepEqual([handshake?.wasRetried, handshake?.confirmation], [true, 'confirmed']);
@@ -160,7 +157,7 @@ describe('a hello encrypted by NSS', needs(BORINGSSL, NSS), () => {
     const list = encodeEchConfigList([one.key.config, two.key.config]);
     assert.ok(parseEchConfigList(list).ok);
     writeFileSync(join(folder, 'both'), list);
-    const relay = await startEchRelay(t, [two.key, one.key], await startServer(t));
+    const relay = await startEchRelay(t, [two.key, one.key], await startBoringServer(t));
     await nssClient(t, relay, list);
     assert.equal(relay.seen[0]?.outcome, 'accepted');
   });

@@ -1,4 +1,5 @@
-/** BoringSSL's tool: a client of Encrypted ClientHello, and a server that takes one connection after the other. */
+/** BoringSSL's tool, as a peer that encrypts hellos and makes keys for that, and as a server that knows inner hellos. */
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -7,36 +8,57 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { makeFolder } from './folders.ts';
 import { freePort } from './ports.ts';
-import { start } from './programs.ts';
+import { run, start } from './programs.ts';
 import type { Finished } from './programs.ts';
 
 export const BORINGSSL = 'bssl-tool';
-/** The server answers a request; without it, it ends a connection once its own input has ended, as NSS's client wants it. */
+/** The server answers a request; without it, it ends a connection once its own input has ended. */
 export const WEB = '-www';
 
 const CONNECTS_MAX = 400;
 
-export interface BoringServer {
-  readonly port: number;
-  /** What it says of each connection. */
-  readonly stderr: () => string;
+export interface BoringKey {
+  readonly configFile: string;
+  readonly listFile: string;
+  /** 32 bytes. */
+  readonly keyFile: string;
 }
 
-/** Ready once it has taken a connection. */
-export async function startBoringServer(t: TestContext, ...flags: string[]): Promise<BoringServer> {
+export async function generateEch(t: TestContext, { configId = 7 } = {}): Promise<BoringKey> {
+  const folder = makeFolder(t, {});
+  const [configFile, listFile, keyFile] = ['config', 'list', 'key'].map(name => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const outputs = [
+    '-out-ech-config-list',
+    listFile,
+    '-out-ech-config',
+    configFile,
+    '-out-private-key',
+    keyFile,
+  ];
+  const fields = ['-public-name', 'public.example', '-config-id', String(configId), '-max-name-length', '32'];
+  const { code, stderr } = await run(t, [BORINGSSL, 'generate-ech', ...outputs, ...fields]);
+  assert.equal(code, 0, stderr);
+  return { configFile, listFile, keyFile };
+}
+
+/** Its server, which takes one connection after the other; the port, once one is taken. */
+export async function startBoringServer(t: TestContext, ...flags: string[]): Promise<number> {
   const port = await freePort();
-  const server = start(t, [BORINGSSL, 'server', '-accept', String(port), '-loop', ...flags]);
-  server.endInput();
+  start(t, [BORINGSSL, 'server', '-accept', String(port), '-loop', ...flags]).endInput();
   const probe = await connectSoon(port);
   probe.destroy();
-  return { port, stderr: server.stderr };
+  return port;
 }
 
 /**
  * A port with a server for each connection, so that none waits for another: browsers open more than they use. Tickets of
  * one mean nothing to the next.
  */
-export async function startBoringServers(t: TestContext, ...flags: string[]): Promise<{ port: number }> {
+export async function startBoringServers(t: TestContext, ...flags: string[]): Promise<number> {
   const sockets = new Set<Socket>();
   const hold = (socket: Socket): void => {
     sockets.add(socket);
@@ -64,7 +86,7 @@ export async function startBoringServers(t: TestContext, ...flags: string[]): Pr
     for (const socket of sockets) socket.destroy();
     listener.close();
   });
-  return { port: (listener.address() as AddressInfo).port };
+  return (listener.address() as AddressInfo).port;
 }
 
 /** Flags for a server that knows a key, and tells clients of it that have an old one. */
@@ -76,12 +98,16 @@ export function keyFlags(t: TestContext, key: { config: Uint8Array; privateKey: 
   return ['-ech-key', files.key, '-ech-config', files.config];
 }
 
-/** Asks for a page; the server ends the connection, since a client whose input ends first misses its ticket. */
+/**
+ * Its client, which asks a server for a page: by a port alone, for `secret.example`. The server ends the connection, since
+ * a client whose input ends first misses its ticket.
+ */
 export function boringClient(
   t: TestContext,
-  { port, name }: { readonly port: number; readonly name: string },
+  to: number | { readonly port: number; readonly name: string },
   ...flags: string[]
 ): Promise<Finished> {
+  const { port, name } = typeof to === 'number' ? { port: to, name: 'secret.example' } : to;
   const command = [BORINGSSL, 'client', '-connect', `127.0.0.1:${port}`, '-server-name', name] as const;
   const client = start(t, [...command, ...flags]);
   client.write('GET / HTTP/1.0\r\n\r\n');

@@ -42,11 +42,11 @@ export const BACKENDS: readonly BackendKind[] = [
     needs: needs(BORINGSSL),
     async start(t, { cert, key }) {
       const flags = [WEB, '-cert', cert, '-key', key];
-      const [plain, retrying] = await Promise.all([
+      const [port, retryingPort] = await Promise.all([
         startBoringServers(t, ...flags),
         startBoringServers(t, ...flags, '-curves', 'P-384'),
       ]);
-      return { port: plain.port, retryingPort: retrying.port };
+      return { port, retryingPort };
     },
   },
 ];
@@ -94,7 +94,7 @@ export const FALLBACKS: readonly FallbackKind[] = [
     async start(t, authority, key) {
       const files = await writePair(authority, 'aware.example');
       const flags = ['-cert', files.cert, '-key', files.key, ...keyFlags(t, key)];
-      return (await startBoringServers(t, WEB, ...flags)).port;
+      return await startBoringServers(t, WEB, ...flags);
     },
   },
 ];

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { encodeRecordData } from '../../src/ech/dns-record.ts';
+import { encodeRecordData, ownerOfRecord } from '../../src/ech/dns-record.ts';
 import { BORINGSSL, boringClient } from './boringssl.ts';
 import { CHROMIUM_PROGRAMS, startChromium } from './chromium.ts';
 import type { Chromium } from './chromium.ts';
@@ -130,8 +130,9 @@ const CHROMIUM: ClientKind = {
     return {
       async ask(_t, { port, name, offer }) {
         if (offer instanceof Uint8Array) {
-          const record = { name, port, ttlSeconds: 60, alpnProtocols: ['http/1.1'], isMandatory: false };
-          doh.httpsRecords.set(`_${port}._https.${name}`, encodeRecordData({ ...record, list: offer }));
+          const record = { name, port, target: null, ttlSeconds: 60, isMandatory: false, list: offer };
+          const data = encodeRecordData({ ...record, alpnProtocols: ['http/1.1'] });
+          doh.httpsRecords.set(ownerOfRecord(record), data);
         }
         const chromium = await browser(offer !== null);
         const { text, error, isEncrypted } = await chromium.visit(`https://${name}:${port}/`);
