@@ -384,3 +384,18 @@ export const ECH_KEYS_MAX = 64;
 export const ECH_FILE_BYTES_MAX = 128 * 1024;
 /** Bytes of a ServerHello, its header included, that is looked at; post-quantum shares take some two thousand. */
 export const SERVER_HELLO_BYTES_MAX = 16 * 1024;
+
+/** Bytes of an answer that tells a client of fresh keys: it must fit one send, and holds one record. */
+export const RETRY_FLIGHT_BYTES_MAX = 16 * 1024;
+/**
+ * Such answers per second of one thread, each of which costs a signature: 0.2 ms with a key of P-256, 1 ms with one of
+ * RSA. A client tries again with the fresh keys and needs no other for hours, so that more than this is a flood.
+ */
+export const RETRY_ANSWERS_PER_S = 200;
+/** The same at once after a pause: they take turns with everything else that the thread does. */
+export const RETRY_ANSWERS_BURST = 50;
+/** Certificates in one chain, the server's own included; public ones have two to four. */
+export const CHAIN_CERTIFICATES_MAX = 10;
+/** Bits of RSA keys that sign: with fewer clients fail, and more take the thread for too long. */
+export const RSA_BITS_MIN = 2048;
+export const RSA_BITS_MAX = 4096;
