@@ -3,16 +3,23 @@
  * 7.1, `retry_configs`), in the one flight that a server of TLS 1.3 has to say, under a certificate for the public name.
  * A client that believes it ends the connection and comes again; what it sends before that is never looked at.
  */
-import { RETRY_ANSWERS_BURST, RETRY_ANSWERS_PER_S, RETRY_FLIGHT_BYTES_MAX } from '../limits.ts';
+import {
+  RETRY_FLIGHT_BYTES_MAX,
+  RETRY_WORK_BURST_MS,
+  RETRY_WORK_MS_MAX,
+  RETRY_WORK_SHARE,
+} from '../limits.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
 import { encodeHelloMessage } from '../wire/hello-records.ts';
 import { echIllegal } from './ech-error.ts';
 import type { EchIllegal } from './ech-error.ts';
 import { exchangeKeys } from './key-exchange.ts';
 import { chooseForRetry } from './retry-offer.ts';
+import type { RetryChoice } from './retry-offer.ts';
 import { encodeCertificate, encodeServerFlight, flightBytesMax } from './server-flight.ts';
 import type { ServerIdentity } from './server-flight.ts';
 import { createSigningKey } from './signing-key.ts';
+import { WorkBudget } from './work-budget.ts';
 
 /** A certificate with its key, as plain data that can be sent to other threads. */
 export interface RetryIdentity {
@@ -37,7 +44,7 @@ export type RetryAnswer =
       /** Whole TLS records, at most RETRY_FLIGHT_BYTES_MAX bytes; the client's answer to them says nothing. */
       readonly bytes: Uint8Array;
     }
-  /** There were too many answers of late. */
+  /** Answers have taken too much time of late. */
   | { readonly kind: 'busy' }
   /** No server could go on with this hello: it is answered with the alert. */
   | EchIllegal
@@ -54,59 +61,53 @@ const BUSY = { kind: 'busy' } as const;
 /** One for each thread. Synchronous: an answer takes as long as its signature and its key exchange. */
 export class RetryResponder {
   readonly #terms: ReadonlyMap<string, LoadedTerms>;
-  readonly #perSecond: number;
-  readonly #burst: number;
-  #tokens: number;
-  #refilledMs = Number.NEGATIVE_INFINITY;
+  readonly #budget: WorkBudget;
 
-  /** @throws Error for terms that `retryTermsFault` finds something wrong with. */
-  constructor(
-    terms: readonly RetryTerms[],
-    { perSecond = RETRY_ANSWERS_PER_S, burst = RETRY_ANSWERS_BURST } = {},
-  ) {
+  /**
+   * @param nowMs A monotonic clock, in milliseconds: answers take at most RETRY_WORK_SHARE of its time.
+   * @throws Error for terms that `retryTermsFault` finds something wrong with.
+   */
+  constructor(terms: readonly RetryTerms[], nowMs: () => number) {
     this.#terms = new Map(terms.map(one => [one.publicName.toLowerCase(), loadTerms(one)]));
-    this.#perSecond = perSecond;
-    this.#burst = burst;
-    this.#tokens = burst;
+    this.#budget = new WorkBudget({
+      nowMs,
+      share: RETRY_WORK_SHARE,
+      burstMs: RETRY_WORK_BURST_MS,
+      pieceMsMax: RETRY_WORK_MS_MAX,
+    });
   }
 
   /**
    * Answers a hello whose encrypted_client_hello could not be opened; never throws for what is in it. A hello without the
    * extension is not told of keys, since nobody may answer what was not asked.
-   *
-   * @param nowMs What a monotonic clock reads, the same one at each call.
    */
-  answer(hello: ClientHello, nowMs: number): RetryAnswer {
+  answer(hello: ClientHello): RetryAnswer {
     const terms = hello.serverName === null ? undefined : this.#terms.get(hello.serverName);
     if (terms === undefined) return null;
-    const { identity, list } = terms;
-    const choice = chooseForRetry(hello, identity.key.schemes);
+    const choice = chooseForRetry(hello, terms.identity.key.schemes);
     if (choice.kind === 'illegal') return choice;
-    if (!this.#takeToken(nowMs)) return BUSY;
-    const exchanged = exchangeKeys(choice.group, choice.share);
-    if (exchanged === null) return echIllegal('key-share-illegal');
-    const bytes = encodeServerFlight(identity, {
-      hello: encodeHelloMessage(hello.body),
-      sessionId: hello.sessionId,
-      suite: choice.suite,
-      group: choice.group,
-      share: exchanged.share,
-      secret: exchanged.secret,
-      scheme: choice.scheme,
-      retryConfigs: hello.ech === 'outer' ? list : null,
-    });
-    return { kind: 'flight', bytes };
+    return this.#budget.spend(() => encodeAnswer(hello, choice, terms)) ?? BUSY;
   }
+}
 
-  /** A token bucket; tokens are taken for key exchanges that fail too, since those cost as well. */
-  #takeToken(nowMs: number): boolean {
-    const elapsedMs = Math.max(nowMs - this.#refilledMs, 0);
-    this.#tokens = Math.min(this.#tokens + (elapsedMs * this.#perSecond) / 1000, this.#burst);
-    this.#refilledMs = nowMs;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
-  }
+function encodeAnswer(
+  hello: ClientHello,
+  { suite, group, share, scheme }: RetryChoice,
+  { identity, list }: LoadedTerms,
+): Exclude<RetryAnswer, null> {
+  const exchanged = exchangeKeys(group, share);
+  if (exchanged === null) return echIllegal('key-share-illegal');
+  const bytes = encodeServerFlight(identity, {
+    hello: encodeHelloMessage(hello.body),
+    sessionId: hello.sessionId,
+    suite,
+    group,
+    share: exchanged.share,
+    secret: exchanged.secret,
+    scheme,
+    retryConfigs: hello.ech === 'outer' ? list : null,
+  });
+  return { kind: 'flight', bytes };
 }
 
 /** Why the terms cannot be used, as a clause with a remedy; null if they can. */

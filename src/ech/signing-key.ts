@@ -47,7 +47,7 @@ export function signingKeyFault(key: KeyObject): string | null {
 export function createSigningKey(privateKey: Uint8Array): SigningKey {
   const key = createPrivateKey({ key: Buffer.from(privateKey), format: 'der', type: 'pkcs8' });
   const { fault, schemes, signatureBytesMax } = describeKey(key);
-  if (fault !== null) throw new Error(`the private key cannot be used: ${fault}`);
+  if (fault !== null) throw new Error(`the private key cannot sign here: ${fault}`);
   return {
     schemes,
     signatureBytesMax,
@@ -89,6 +89,6 @@ function describeKey({ asymmetricKeyType: type, asymmetricKeyDetails: details = 
 }
 
 function unusable(what: string): KeyFacts {
-  const remedy = `take one of P-256, P-384, Ed25519 or RSA with ${RSA_BITS_MIN} to ${RSA_BITS_MAX} bits`;
-  return { fault: `${what}: ${remedy}`, schemes: [], signatureBytesMax: 0 };
+  const known = `P-256, P-384, Ed25519 or RSA with ${RSA_BITS_MIN} to ${RSA_BITS_MAX} bits`;
+  return { fault: `${what}, where ${known} is needed`, schemes: [], signatureBytesMax: 0 };
 }

@@ -27,7 +27,7 @@ export async function startRetryServer(t: TestContext, responder: RetryResponder
       if (result.kind !== 'complete') return;
       socket.off('data', read);
       socket.resume();
-      const answer = responder.answer(result.hello, performance.now());
+      const answer = responder.answer(result.hello);
       seen.push({ hello: result.hello, answer });
       if (answer?.kind === 'flight') socket.write(answer.bytes);
       else socket.end(answer?.kind === 'illegal' ? encodeAlert(answer.alert) : '');
