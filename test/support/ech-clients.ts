@@ -7,6 +7,7 @@ import { BORINGSSL, boringClient } from './boringssl.ts';
 import { CHROMIUM_PROGRAMS, startChromium } from './chromium.ts';
 import type { Chromium } from './chromium.ts';
 import { startDohServer } from './doh-server.ts';
+import type { FallbackKind } from './ech-bench.ts';
 import { makeFolder } from './folders.ts';
 import { NSS_PROGRAMS, createNssClient } from './nss.ts';
 import type { TrustedAuthority } from './tls-backends.ts';
@@ -44,7 +45,7 @@ export interface ClientKind {
   readonly programs: readonly string[];
   create(t: TestContext, authority: TrustedAuthority): Promise<RealClient>;
   /** With an old key, by what the server of the public name has: see FALLBACKS. */
-  readonly stale: Readonly<Record<'untrusted' | 'unaware' | 'aware', Outcome>>;
+  readonly stale: Readonly<Record<FallbackKind['kind'], Outcome>>;
 }
 
 const PAGE = /Client sent SNI: .*/;
@@ -57,6 +58,7 @@ const BORING: ClientKind = {
     unaware: { error: 'ECH_REJECTED' },
     // It has the list of the server, and no way to tell it.
     aware: { error: 'ECH_REJECTED' },
+    own: { error: 'ECH_REJECTED' },
   },
   create(context, { caFile }) {
     const listFile = join(makeFolder(context, {}), 'list');
@@ -88,6 +90,7 @@ const NSS: ClientKind = {
     untrusted: { error: 'SSL_ERROR_BAD_CERT_DOMAIN' },
     unaware: { error: 'SSL_ERROR_ECH_RETRY_WITHOUT_ECH' },
     aware: { error: 'SSL_ERROR_ECH_RETRY_WITH_ECH' },
+    own: { error: 'SSL_ERROR_ECH_RETRY_WITH_ECH' },
   },
   async create(context, { caFile }) {
     const client = await createNssClient(context, caFile);
@@ -118,6 +121,7 @@ const CHROMIUM: ClientKind = {
     untrusted: { error: 'net::ERR_ECH_FALLBACK_CERTIFICATE_INVALID' },
     unaware: { page: 'in clear' },
     aware: { page: 'encrypted' },
+    own: { page: 'encrypted' },
   },
   async create(t, authority) {
     const doh = await startDohServer(t, authority);
