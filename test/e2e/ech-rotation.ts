@@ -40,28 +40,26 @@ export function describeRotation(engine: EngineName): void {
     };
     const { proxy, port, ended } = await startProxy(t, config);
     const rotations = new EventEmitter().setMaxListeners(0);
-    let isOver = false;
-    let done = 0;
-    let acrossRotations = 0;
+    const traffic = { isOver: false, done: 0, acrossRotations: 0 };
 
     /** One client after the other; every second one waits for the next rotation before its second hello. */
     const comeAndGo = async (number: number): Promise<void> => {
-      for (let count = 0; !isOver; count++) {
+      for (let count = 0; !traffic.isOver; count++) {
         const isRetried = (count + number) % 2 === 0;
         const waits = isRetried && count % 3 === 0;
         await connectOnce(t, {
           port,
           key: published,
           isRetried,
-          between: () => (waits && !isOver ? once(rotations, 'done') : null),
+          between: () => (waits && !traffic.isOver ? once(rotations, 'done') : null),
         });
-        done++;
-        if (waits) acrossRotations++;
+        traffic.done++;
+        if (waits) traffic.acrossRotations++;
       }
     };
     const clients = Array.from({ length: CLIENTS }, (_, number) => comeAndGo(number));
     for (let rotation = 1; rotation <= ROTATIONS; rotation++) {
-      const before = done;
+      const before = traffic.done;
       const next = createTestKey({ configId: rotation % 256 });
       writeKey(folder, next);
       if (rotation > KEPT) rmSync(join(folder, `${(rotation - KEPT - 1) % 256}.ech`));
@@ -70,13 +68,16 @@ export function describeRotation(engine: EngineName): void {
       published = next;
       rotations.emit('done');
       // Every rotation meets traffic.
-      while (done < before + CLIENTS) await Promise.race([...clients, once(proxy, 'ended')]);
+      while (traffic.done < before + CLIENTS) await Promise.race([...clients, once(proxy, 'ended')]);
     }
-    isOver = true;
+    traffic.isOver = true;
     rotations.emit('done');
     await Promise.all(clients);
-    while (ended.length < done) await once(proxy, 'ended');
-    assert.ok(acrossRotations >= ROTATIONS, `${acrossRotations} connections lasted over a rotation`);
+    while (ended.length < traffic.done) await once(proxy, 'ended');
+    assert.ok(
+      traffic.acrossRotations >= ROTATIONS,
+      `${traffic.acrossRotations} connections lasted over a rotation`,
+    );
     const wrong = ended.filter(({ ech, endReason, echBackend }) => {
       return ech !== 'accepted' || endReason !== 'done' || echBackend !== 'confirmed';
     });
