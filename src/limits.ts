@@ -384,13 +384,9 @@ export const ECH_KEYS_MAX = 64;
 export const ECH_FILE_BYTES_MAX = 128 * 1024;
 /** Bytes of a ServerHello, its header included, that is looked at; post-quantum shares take some two thousand. */
 export const SERVER_HELLO_BYTES_MAX = 16 * 1024;
-
 /** Bytes of an answer that tells a client of fresh keys: it must fit one send, and holds one record. */
 export const RETRY_FLIGHT_BYTES_MAX = 16 * 1024;
-/**
- * The part of a thread's time that goes into such answers. One takes 0.3 ms with a key of P-256 and 0.6 ms with one of
- * RSA, so that this is hundreds a second: a client asks once after its key has become stale, and more is a flood.
- */
+/** The part of a thread's time that such answers take: hundreds a second, at 0.3 ms with a key of P-256. */
 export const RETRY_WORK_SHARE = 0.1;
 /** Milliseconds of such work at once after a pause; it takes turns with everything else that the thread does. */
 export const RETRY_WORK_BURST_MS = 50;
