@@ -21,6 +21,7 @@ import type {
   Answer,
   Candidate,
   Client,
+  ClientEch,
   ProxyOut,
   Refusal,
   RejectVerdict,
@@ -70,7 +71,7 @@ export interface FunctionQuestion {
 export interface UserQuestion {
   readonly kind: 'user';
   readonly offer: HelloOffer;
-  readonly client: { readonly peer: PeerAddress; readonly listener: string };
+  readonly client: { readonly peer: PeerAddress; readonly listener: string; readonly ech: ClientEch | null };
   /** What holds, or has to be asked, if no hook refuses the connection. */
   readonly next: Verdict | NameQuestion | FunctionQuestion;
 }
@@ -101,8 +102,8 @@ export interface SettleContext {
 export function decide(hello: HelloFacts, client: Client, decider: Decider): Decision {
   const next = decideRoute(hello, client, decider);
   if (next.kind !== 'function' && (!decider.snapshot.asksHooks || isKeptOut(next))) return next;
-  const { peer, listener } = client;
-  return { kind: 'user', offer: copyOffer(hello), client: { peer, listener: listener.text }, next };
+  const { peer, listener, ech } = client;
+  return { kind: 'user', offer: copyOffer(hello), client: { peer, listener: listener.text, ech }, next };
 }
 
 /** Refused by a limit or a client's network: these protect users' functions too. */
@@ -221,6 +222,8 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
       const { code, alert } = refusal.illegal;
       return reject('hello-malformed', malformedAnswer(policies, alert), code);
     }
+    case 'ech-retry':
+      return reject('ech-retry', { kind: 'flight', bytes: refusal.flight });
     case 'invalid-hello': {
       const { code, alert } = refusal.invalid;
       if (code === 'not-tls') return reject('not-tls', policies.notTls, refusal.protocol ?? code);
@@ -291,7 +294,7 @@ function askFor(
 
 function reject(
   endReason: RejectVerdict['endReason'],
-  answer: Answer,
+  answer: RejectVerdict['answer'],
   detail: string | null = null,
 ): RejectVerdict {
   return { kind: 'reject', endReason, answer, route: null, detail };

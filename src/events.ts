@@ -18,6 +18,7 @@ export const END_REASONS = [
   'hello-too-large',
   'hello-malformed',
   'not-tls',
+  'ech-retry',
   'no-sni',
   'unknown-name',
   'denied',
@@ -58,10 +59,22 @@ export interface ConnectionOpened {
 }
 
 /** What a hello says of Encrypted ClientHello (RFC 9849), and what has come of it. */
-export type EchOffer = 'none' | 'offered' | 'inner' | 'not-ours' | 'undecryptable' | 'accepted' | 'illegal';
+export const ECH_OFFERS = [
+  'none',
+  'offered',
+  'inner',
+  'not-ours',
+  'undecryptable',
+  'accepted',
+  'illegal',
+] as const;
+
+export type EchOffer = (typeof ECH_OFFERS)[number];
 
 /** What a backend has made of an inner hello. */
-export type EchBackend = 'confirmed' | 'unconfirmed' | 'unknown';
+export const ECH_BACKENDS = ['confirmed', 'unconfirmed', 'unknown'] as const;
+
+export type EchBackend = (typeof ECH_BACKENDS)[number];
 
 /** The one record of an accepted connection, announced when it has ended. */
 export interface ConnectionEnded extends ConnectionOpened {
@@ -100,6 +113,8 @@ export interface ConnectionEnded extends ConnectionOpened {
    * other hello.
    */
   readonly echBackend: EchBackend | null;
+  /** Milliseconds that opening the hello took, or finding that no key does; null without keys, or without ECH. */
+  readonly echOpenMs: number | null;
   /** Fingerprints of the client; null unless the configuration asks for `fingerprints`, and a hello was read. */
   readonly ja3: string | null;
   readonly ja4: string | null;
@@ -219,6 +234,16 @@ export interface LimitStats {
   readonly untracked: number;
 }
 
+/** A key for Encrypted ClientHello, without its bytes. */
+export interface EchKeyInfo {
+  /** `config_id`, 0 to 255. */
+  readonly configId: number;
+  /** In lower case. */
+  readonly publicName: string;
+  /** When its file was last written, in milliseconds since the Unix epoch. */
+  readonly modifiedAtMs: number;
+}
+
 /** Reloads since the proxy was created. */
 export interface ReloadStats {
   readonly succeeded: number;
@@ -236,6 +261,8 @@ export interface ProxyStats {
   readonly names: NameStats;
   readonly limits: LimitStats;
   readonly reloads: ReloadStats;
+  /** Keys for Encrypted ClientHello that are loaded. */
+  readonly echKeys: readonly EchKeyInfo[];
 }
 
 /** An address a listener is bound to. */

@@ -2,6 +2,7 @@
 export { createProxy } from './proxy.ts';
 export type { CloseOptions, CloseResult, ProxyEvents, ReloadResult, SniProxy } from './sni-proxy.ts';
 export { defineConfig } from './config/define-config.ts';
+export type { EchConfig, RouteEch } from './config/ech-settings.ts';
 export type {
   AdminConfig,
   AnswerName,
@@ -45,6 +46,8 @@ export type {
   ConnectionCounts,
   ConnectionEnded,
   ConnectionOpened,
+  EchBackend,
+  EchKeyInfo,
   EchOffer,
   EndReason,
   LimitStats,
@@ -55,6 +58,7 @@ export type {
 export type { DiagnosticsMessages } from './library/diagnostics.ts';
 export type {
   ClientsSnapshot,
+  EchSnapshot,
   LimitsSnapshot,
   ListenerSnapshot,
   ProxySnapshot,

@@ -158,6 +158,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
       names: this.#keeper.names.stats(),
       limits: { forgotten, untracked },
       reloads: this.#reloads.stats(),
+      echKeys: this.#inForce.config.echKeys,
     };
   }
 

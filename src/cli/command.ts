@@ -10,8 +10,10 @@ import { checkCommandConfig } from './check.ts';
 import type { CheckFlags } from './check.ts';
 import { addConfigFlags } from './config-flags.ts';
 import type { ConfigFlags } from './config-flags.ts';
+import { addEchCommands } from './ech/ech-commands.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { explainName } from './explain.ts';
+import type { ExplainFlags } from './explain.ts';
 import { initConfig } from './init.ts';
 import { complain, print } from './output.ts';
 import { runProxy } from './run.ts';
@@ -19,7 +21,7 @@ import type { RunFlags, RunHooks } from './run.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { VERSION } from './version.ts';
 
-const COMMANDS = ['run', 'check', 'explain', 'reload', 'upgrade', 'systemd', 'init', 'schema', 'help'];
+const COMMANDS = ['run', 'check', 'explain', 'reload', 'upgrade', 'systemd', 'ech', 'init', 'schema', 'help'];
 
 const EXAMPLES = `Examples:
   sniway -l 443 -r 'www.example.com=10.0.0.5:443' -r '*.example.org=10.0.0.6:8443'
@@ -54,7 +56,7 @@ async function parseAndRun(argv: readonly string[], hooks: RunHooks): Promise<nu
     writeOut: (text: string) => void (said.out += text),
     writeErr: (text: string) => void (said.err += text),
   };
-  for (const command of [program, ...program.commands]) command.configureOutput(output);
+  for (const command of withSubcommands(program)) command.configureOutput(output);
   try {
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
@@ -66,6 +68,10 @@ async function parseAndRun(argv: readonly string[], hooks: RunHooks): Promise<nu
   }
 }
 
+function withSubcommands(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
+}
+
 function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Command {
   const program = new Command('sniway')
     .description('Routes TLS connections by the name in their ClientHello, without decrypting them.')
@@ -74,7 +80,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, visibleArguments: () => [] })
-    .usage('[run|check|explain NAME|reload|upgrade|systemd|init|schema] [options]')
+    .usage('[run|check|explain NAME|reload|upgrade|systemd|ech|init|schema] [options]')
     .helpCommand('help [command]', 'show this help')
     // Catches a misspelt command; the list of commands says the rest.
     .argument('[command]');
@@ -114,10 +120,12 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .command('explain <name>')
     .description('say which route a name takes, why, and what would be dialled')
     .option('--alpn <protocols>', 'protocols the client offers, separated by commas', splitList)
-    .action(async (name: string, options: { alpn?: string[] }) =>
-      print(await explainName(name, options.alpn ?? [], program.opts<ConfigFlags>())),
+    .option('--ech', 'as if the name came encrypted (Encrypted ClientHello)')
+    .action(async (name: string, options: ExplainFlags) =>
+      print(await explainName(name, options, program.opts<ConfigFlags>())),
     );
   addServiceCommands(program);
+  addEchCommands(program);
   program
     .command('init [file]')
     .description('write a sample configuration with every key (default: sniway.yaml)')

@@ -16,7 +16,7 @@ const FLAGS = {
 };
 
 test('explainName() says which route takes the name, why, and what comes after it', async () => {
-  const lines = (await explainName('WWW.example.com.', [], FLAGS)).split('\n');
+  const lines = (await explainName('WWW.example.com.', {}, FLAGS)).split('\n');
   assert.deepEqual(lines, [
     'name      www.example.com',
     'route     www.example.com',
@@ -30,9 +30,13 @@ test('explainName() says which route takes the name, why, and what comes after i
 });
 
 test('explainName() shows the backends of a route, and the order in which they would be tried', async () => {
-  const text = await explainName('www.example.com', [], {
-    route: ['www.example.com=10.0.0.1:443,[::1]:8443,unix:/run/a.sock,10.0.0.4:443'],
-  });
+  const text = await explainName(
+    'www.example.com',
+    {},
+    {
+      route: ['www.example.com=10.0.0.1:443,[::1]:8443,unix:/run/a.sock,10.0.0.4:443'],
+    },
+  );
   assert.match(
     text,
     new RegExp(
@@ -52,22 +56,22 @@ test('explainName() shows the backends of a route, and the order in which they w
 
 test('explainName() says what a refused client sees', async () => {
   assert.match(
-    await explainName('a.example.net', ['h2'], FLAGS),
+    await explainName('a.example.net', { alpn: ['h2'] }, FLAGS),
     /^alpn +h2\nroute +none\nend +unknown-name\nclient +sees the alert unrecognized_name$/m,
   );
 });
 
 test('explainName() takes an IP address for no name', async () => {
   for (const address of ['10.0.0.1', '::1', '[fe80::1%eth0]', '127.1']) {
-    assert.match(await explainName(address, [], FLAGS), /^end +no-sni$/m, address);
+    assert.match(await explainName(address, {}, FLAGS), /^end +no-sni$/m, address);
   }
 });
 
 test('explainName() shows what the guard says of each address', async () => {
-  const refused = await explainName('localhost', [], FLAGS);
+  const refused = await explainName('localhost', {}, FLAGS);
   assert.match(refused, /refused: \S+ is loopback/);
   assert.match(refused, /^end +guard-refused \(\S+ is loopback\)$/m);
-  const allowed = await explainName('localhost', [], { ...FLAGS, allowNet: ['127.0.0.0/8', '::1'] });
+  const allowed = await explainName('localhost', {}, { ...FLAGS, allowNet: ['127.0.0.0/8', '::1'] });
   assert.match(allowed, /127\.0\.0\.1:443 allowed/);
   assert.match(allowed, /^dials .*127\.0\.0\.1:443/m);
 });
@@ -78,7 +82,7 @@ test('explainName() refuses what is no name, and shows it escaped', async () => 
     ['a\u001b[2J', /"a\\x1b\[2J"/],
     ['', /it is empty/],
   ] as const) {
-    await assert.rejects(explainName(name, [], FLAGS), (error: unknown) => {
+    await assert.rejects(explainName(name, {}, FLAGS), (error: unknown) => {
       assert.ok(error instanceof CommandError);
       assert.equal(error.exitCode, 2);
       assert.match(error.message, shown);
@@ -88,11 +92,11 @@ test('explainName() refuses what is no name, and shows it escaped', async () => 
 });
 
 test('explainName() refuses an unfit configuration', async () => {
-  await assert.rejects(explainName('a.example', [], {}), CommandError);
+  await assert.rejects(explainName('a.example', {}, {}), CommandError);
 });
 
 test('explainName() lets no control character through', async () => {
-  const text = await explainName('a.example.com', ['h2\u001b[2J', 'x\ny'], FLAGS);
+  const text = await explainName('a.example.com', { alpn: ['h2\u001b[2J', 'x\ny'] }, FLAGS);
   assert.doesNotMatch(text.replaceAll('\n', ''), /\p{C}/u);
   assert.match(text, /^alpn +h2\\x1b\[2J, x\\x0ay$/m);
 });
@@ -107,7 +111,7 @@ export default {
 };`,
   });
   const flags = { config: join(folder, 'sniway.config.mjs') };
-  assert.deepEqual((await explainName('a.example.com', [], flags)).split('\n'), [
+  assert.deepEqual((await explainName('a.example.com', {}, flags)).split('\n'), [
     'name      a.example.com',
     'route     *.example.com',
     'pattern   *.example.com (one label)',
@@ -115,7 +119,7 @@ export default {
     'hooks     onHello and onVerdict may refuse each connection',
     '',
   ]);
-  assert.match(await explainName('plain.example.com', [], flags), /^end {7}denied\nclient .*\nhooks {5}/m);
+  assert.match(await explainName('plain.example.com', {}, flags), /^end {7}denied\nclient .*\nhooks {5}/m);
 });
 
 test('checkCommandConfig() takes functions as it finds them', async t => {

@@ -23,7 +23,7 @@ import type { RouteCandidate } from '../routing/route-table.ts';
 import { Numbering } from '../numbering.ts';
 import { createSnapshot } from '../snapshot.ts';
 import type { Snapshot } from '../snapshot.ts';
-import type { Client, Answer, Endpoint, Verdict } from '../verdict.ts';
+import type { Client, Endpoint, RejectVerdict, Verdict } from '../verdict.ts';
 import { parseConfigName, parseServerName } from '../wire/host-name.ts';
 import { UNIX_PEER } from '../wire/peer-address.ts';
 import { alertName } from '../wire/tls-alert.ts';
@@ -37,6 +37,16 @@ const WORD_WIDTH = 10;
 /** It is not called: it may ask others, and knows clients that are real. */
 const FUNCTION_DECIDES = 'the function of the route (decide), for each connection';
 
+/** Without keys nothing can be encrypted. */
+const NO_ECH_KEYS = 'error: --ech: the configuration has no keys for it: add "ech", or --ech-keys PATH';
+
+export interface ExplainFlags {
+  /** Protocols that the client offers. */
+  readonly alpn?: readonly string[];
+  /** Whether the name comes through Encrypted ClientHello. */
+  readonly ech?: boolean;
+}
+
 /**
  * The text for stdout: what the proxy would do with a client that asks for this name and offers these protocols. It
  * is decided by the code that decides for clients. A look-up that fails is part of the answer.
@@ -44,17 +54,18 @@ const FUNCTION_DECIDES = 'the function of the route (decide), for each connectio
  */
 export async function explainName(
   name: string,
-  alpn: readonly string[],
+  { alpn = [], ech = false }: ExplainFlags,
   flags: ConfigFlags,
 ): Promise<string> {
   const hello: HelloFacts = { serverName: readName(name), alpnProtocols: alpn };
   const { config, warnings } = await loadCommandConfig(flags, { listenDefault: LISTEN_DEFAULT });
   const snapshot = createSnapshot(config);
+  if (ech && snapshot.ech === null) throw new CommandError(NO_ECH_KEYS, EXIT.usage);
   const live = openLive(config, createSharedMemory(new Numbering(config).room, 1), 0);
   const lines = [
     ...describeClient(name, hello),
     ...describeRoutes(hello, snapshot),
-    ...(await describeDecision(hello, { config, snapshot, live })),
+    ...(await describeDecision(hello, { config, snapshot, live, ech })),
     ...describeHooks(config),
   ];
   const body = lines.map(([word, text]) => `${word.padEnd(WORD_WIDTH)}${text}\n`).join('');
@@ -123,6 +134,12 @@ const ANYBODY: Client = {
   route: null,
 };
 
+/** The same, whose hello was opened. */
+const ENCRYPTED: Client = {
+  ...ANYBODY,
+  ech: { kind: 'accepted', configId: 0, outerName: null, isPublicName: true, isHidden: false, openMs: 0 },
+};
+
 function withoutLimits(snapshot: Snapshot): Snapshot {
   const routes = snapshot.routes.map(route => ({ ...route, rules: null, scope: null }));
   return { ...snapshot, routes, scope: null, asksHooks: false };
@@ -130,12 +147,17 @@ function withoutLimits(snapshot: Snapshot): Snapshot {
 
 interface Explained extends Decider {
   readonly config: CheckedConfig;
+  readonly ech: boolean;
 }
 
 /** The names of all its backends are looked up first, so that the order shown has all of them. */
-async function describeDecision(hello: HelloFacts, { config, snapshot, live }: Explained): Promise<Line[]> {
+async function describeDecision(
+  hello: HelloFacts,
+  { config, snapshot, live, ech }: Explained,
+): Promise<Line[]> {
+  const client = ech ? ENCRYPTED : ANYBODY;
   const open = { snapshot: withoutLimits(snapshot), live };
-  const first = decide(hello, ANYBODY, open);
+  const first = decide(hello, client, open);
   const action = snapshot.routes.find(({ name }) => 'route' in first && name === first.route)?.action;
   if (first.kind === 'user') return [['decides', FUNCTION_DECIDES]];
   if (action?.kind !== 'relay') return first.kind === 'resolve' ? [] : describeVerdict(first);
@@ -145,7 +167,7 @@ async function describeDecision(hello: HelloFacts, { config, snapshot, live }: E
   const { policies, dialTimeoutMs: timeoutMs } = config;
   await publishNames(action.pool, { resolver, guard, live, timeoutMs });
   // A fresh snapshot: the first decision has used up a turn.
-  const decision = decide(hello, ANYBODY, { snapshot: withoutLimits(createSnapshot(config)), live });
+  const decision = decide(hello, client, { snapshot: withoutLimits(createSnapshot(config)), live });
   const context = { resolver, guard, policies, timeoutMs };
   const verdict =
     decision.kind === 'relay' || decision.kind === 'reject' ? decision : await settleName(decision, context);
@@ -253,7 +275,8 @@ function describeVerdict(verdict: Verdict): Line[] {
   ];
 }
 
-function describeAnswer(answer: Answer): string {
+function describeAnswer(answer: RejectVerdict['answer']): string {
+  if (answer.kind === 'flight') return 'the keys to use';
   if (answer.kind === 'close') return 'an orderly close, without an alert';
   if (answer.kind === 'reset') return 'a connection reset';
   return `the alert ${alertName(answer.description) ?? answer.description}`;

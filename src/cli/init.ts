@@ -6,6 +6,7 @@ import { describeFailure } from '../config/read-text.ts';
 import { sampleConfig } from '../config/sample-config.ts';
 import type { SampleFormat } from '../config/sample-config.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
+import { shellWord } from './shell-word.ts';
 
 const FILES = { yaml: 'sniway.yaml', ts: 'sniway.config.mts' } as const;
 
@@ -30,9 +31,4 @@ export async function initConfig(
     throw new CommandError(`sniway: error: ${message}`, EXIT.failure);
   }
   return `wrote ${quote(path)}; to check it after a change: sniway check -c ${shellWord(path)}\n`;
-}
-
-/** As it can be typed in a shell. */
-function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) ? text : quote(text);
 }

@@ -2,6 +2,7 @@
 import { availableParallelism, cpus, networkInterfaces } from 'node:os';
 import type { ResolverSettings } from '../backends/names.ts';
 import type { ListenTarget, TcpSettings } from '../engine/engine.ts';
+import type { EchKeyInfo } from '../events.ts';
 import { ConfigError, SniwayError } from '../errors.ts';
 import type { ConfigProblem } from '../errors.ts';
 import {
@@ -30,7 +31,7 @@ import { errorAt, settleFindings } from './findings.ts';
 import { formatListenTarget, parseListenTarget } from './listen-target.ts';
 import { createOwnListenerSearch, findListenerConflict } from './own-listeners.ts';
 import { findEchProblems, readEch } from './read-ech.ts';
-import type { EchKeyInfo, ReadEch } from './read-ech.ts';
+import type { ReadEch } from './read-ech.ts';
 import { readClients, readLimits, readNetworks, readPending } from './read-limits.ts';
 import { findProxyInProblems, readProxyIn } from './read-proxy.ts';
 import type { RouteDraft } from './read-routes.ts';

@@ -1,5 +1,6 @@
 /** What a configuration says about Encrypted ClientHello, with the keys of its files. */
 import { parseEchConfig } from '../ech/ech-config.ts';
+import type { EchKeyInfo } from '../events.ts';
 import { createRouteTable } from '../routing/route-table.ts';
 import type { PlainEch, PlainRoute } from '../snapshot.ts';
 import { nameRoutes } from './check-routes.ts';
@@ -11,16 +12,6 @@ import { didYouMean } from './nearest-word.ts';
 import { quote } from './plain-text.ts';
 import type { RouteDraft } from './read-routes.ts';
 import { asObject, asTexts, isObject } from './read-value.ts';
-
-/** A key that is loaded, without its bytes. */
-export interface EchKeyInfo {
-  /** `config_id`, 0 to 255. */
-  readonly configId: number;
-  /** In lower case. */
-  readonly publicName: string;
-  /** When its file was last written, in milliseconds since the Unix epoch. */
-  readonly modifiedAtMs: number;
-}
 
 export interface ReadEch {
   readonly plain: PlainEch;

@@ -42,6 +42,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'policies',
       'guard',
       'resolver',
+      'ech',
       'timeouts',
       'limits',
       'tcp',
@@ -59,6 +60,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
       'name',
       'match',
       'alpn',
+      'ech',
       'backend',
       'backends',
       'balance',
@@ -90,6 +92,19 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
     ['noSni', 'unknownName', 'malformed', 'notTls', 'helloTimeout', 'dialFailed', 'limit', 'denied'],
   ],
   ['guard', ROOT.properties?.guard, ['allowNets', 'denyNets']],
+  [
+    'ech',
+    ROOT.properties?.ech,
+    [
+      'keys',
+      'fallback',
+      'unknownInner',
+      'requirePublicName',
+      'trialDecryption',
+      'verifyBackend',
+      'logInnerName',
+    ],
+  ],
   [
     'resolver',
     ROOT.properties?.resolver?.anyOf?.at(-1),
@@ -125,6 +140,7 @@ test('configJsonSchema() gives only examples and defaults that the schema itself
     routes: (key, value) => ({
       routes: [{ match: 'a.example', [key]: key === 'backends' ? [value] : value }],
     }),
+    ech: (key, value) => ({ ech: { keys: 'a.ech', [key]: value } }),
     eject: (key, value) => ({ routes: [{ match: 'a.example', backends: ['a:1'], eject: { [key]: value } }] }),
     'routes.clients': (key, value) => ({ routes: [{ match: 'a.example', clients: { [key]: value } }] }),
     'routes.limits': (key, value) => ({ routes: [{ match: 'a.example', limits: { [key]: value } }] }),

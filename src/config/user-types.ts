@@ -15,9 +15,12 @@ export interface HelloInfo {
   readonly tlsVersions: readonly string[];
   /**
    * `offered`: there is an Encrypted ClientHello, or GREASE that looks like one, so that `serverName` is the outer name;
-   * `inner`: somebody in front has decrypted it.
+   * `inner`: somebody in front has decrypted it; `accepted`: it was opened with one of the `ech.keys`, and everything
+   * here is of the inner hello.
    */
-  readonly ech: 'none' | 'offered' | 'inner';
+  readonly ech: 'none' | 'offered' | 'inner' | 'accepted';
+  /** The name in clear of a hello that was opened; null for any other. */
+  readonly outerName: string | null;
   /** JA3 fingerprint, 32 hexadecimal digits; computed when it is read. */
   readonly ja3: string;
   /** JA4 fingerprint, such as `t13d1516h2_8daaf6152771_e5627efa2ab1`; computed when it is read. */

@@ -7,6 +7,7 @@ const LIST = Buffer.from('0008fe0d000401020304fe', 'hex').subarray(0, 10);
 const RECORD: EchRecord = {
   name: 'secret.example',
   port: 443,
+  target: null,
   ttlSeconds: 300,
   alpnProtocols: ['h2', 'http/1.1'],
   isMandatory: false,
@@ -54,6 +55,14 @@ describe('HTTPS records', () => {
       '_8443._https.secret.example. 300 IN HTTPS 1 secret.example. alpn="h2,http/1.1" ech=AAj+DQAEAQIDBA==',
     );
     assert.equal(decode(encodeRecordData(record)).target, 'secret.example.');
+  });
+
+  test('may lead to another host, on any port', () => {
+    for (const port of [443, 8443]) {
+      const record = { ...RECORD, port, target: 'edge.example' };
+      assert.match(presentRecord(record), / IN HTTPS 1 edge\.example\. alpn=/);
+      assert.equal(decode(encodeRecordData(record)).target, 'edge.example.');
+    }
   });
 
   test('may be of no use without Encrypted ClientHello, and say so in front', () => {

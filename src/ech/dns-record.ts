@@ -1,10 +1,12 @@
 /** HTTPS records that publish configurations (RFC 9460, RFC 9848), as lines of zone files. */
 
 export interface EchRecord {
-  /** The name that is hidden, canonical. */
+  /** The name that is hidden, canonical; for port 443 it may begin with `*.`. */
   readonly name: string;
   /** Where it is served. */
   readonly port: number;
+  /** The host that clients connect to, canonical; null: the name itself. */
+  readonly target: string | null;
   readonly ttlSeconds: number;
   /** Protocols, a character for each byte, without commas and backslashes; at least one. */
   readonly alpnProtocols: readonly string[];
@@ -53,16 +55,21 @@ export function encodeRecordData(record: EchRecord): Uint8Array {
   ]);
 }
 
-function head({ name, port, ttlSeconds }: EchRecord): string {
-  const owner = port === HTTPS_PORT ? name : `_${port}._https.${name}`;
-  return `${owner}. ${ttlSeconds} IN`;
+/** The name that the record stands under, without its last dot. */
+export function ownerOfRecord({ name, port }: Pick<EchRecord, 'name' | 'port'>): string {
+  return port === HTTPS_PORT ? name : `_${port}._https.${name}`;
+}
+
+function head(record: EchRecord): string {
+  return `${ownerOfRecord(record)}. ${record.ttlSeconds} IN`;
 }
 
 /**
  * A dot means the owner. Where that is `_8443._https.name`, browsers would take it for the host and leave the
  * configuration aside, so that the name is told.
  */
-function targetOf({ name, port }: EchRecord): string {
+function targetOf({ name, port, target }: EchRecord): string {
+  if (target !== null) return `${target}.`;
   return port === HTTPS_PORT ? '.' : `${name}.`;
 }
 

@@ -7,7 +7,14 @@ import { readHello } from '../../test/support/hello-facts.ts';
 import { encodeEchConfigList } from './ech-config.ts';
 import { EchOpener } from './ech-opener.ts';
 import { KEMS } from './hpke-suites.ts';
-import { encodeKeyFile, joinKeyParts, parseAnyConfigs, parseGoKey, parseKeyFile } from './key-file.ts';
+import {
+  encodeGoKeys,
+  encodeKeyFile,
+  joinKeyParts,
+  parseAnyConfigs,
+  parseGoKeys,
+  parseKeyFile,
+} from './key-file.ts';
 import type { EchKeyFile, EchKeyFileResult } from './key-file.ts';
 
 /** The example of RFC 9934 section 3. */
@@ -107,7 +114,15 @@ describe('parseAnyConfigs()', () => {
     }
     const wrapped = Buffer.from(`${Buffer.from(list).toString('base64').replace(/.{40}/, '$&\n')}\n`);
     assert.deepEqual(Buffer.from(fit(parseAnyConfigs(wrapped)).list), Buffer.from(list));
+    for (const parameter of [
+      `ech=${Buffer.from(list).toString('base64')}`,
+      `ech="${Buffer.from(list).toString('base64')}"`,
+    ]) {
+      const record = Buffer.from(`1 . alpn="h2" ${parameter} ipv4hint=192.0.2.1\n`);
+      assert.deepEqual(Buffer.from(fit(parseAnyConfigs(record)).list), Buffer.from(list));
+    }
     assert.match(faultOf(parseAnyConfigs(Buffer.from('nothing of that'))), /neither PEM nor/);
+    assert.match(faultOf(parseAnyConfigs(Buffer.from('1 . ech=AAAA'))), /neither PEM nor/);
   });
 });
 
@@ -130,14 +145,32 @@ describe('keys of other programs', () => {
     assert.match(faultOf(joinKeyParts(config, new Uint8Array(32).fill(3))), /belongs to none/);
   });
 
-  test("parseGoKey() takes the JSON of Go's type, alone and as a list", () => {
+  test("parseGoKeys() takes the JSON of Go's type, alone and as a list", () => {
     const key = { Config: base64(config), PrivateKey: base64(privateKey), SendAsRetry: true };
-    for (const value of [key, [key]]) {
-      assert.deepEqual(Buffer.from(fit(parseGoKey(JSON.stringify(value))).list), Buffer.from(list));
+    for (const [value, count] of [
+      [key, 1],
+      [[key], 1],
+      [[key, key], 2],
+    ] as const) {
+      const read = parseGoKeys(JSON.stringify(value)).map(fit);
+      assert.equal(read.length, count);
+      for (const one of read) assert.deepEqual(Buffer.from(one.list), Buffer.from(list));
     }
-    assert.match(faultOf(parseGoKey('{}')), /no texts Config and PrivateKey/);
-    assert.match(faultOf(parseGoKey('[]')), /no JSON object/);
-    assert.match(faultOf(parseGoKey('{')), /no JSON/);
+    const faults = (text: string): string[] => parseGoKeys(text).map(faultOf);
+    assert.deepEqual(faults('{}'), ['it has no texts Config and PrivateKey']);
+    assert.deepEqual(faults('[]'), ['it is an empty list']);
+    assert.deepEqual(faults('[1]'), ['it is no JSON object']);
+    assert.deepEqual(faults('{'), ['it is no JSON']);
+    assert.deepEqual(faults(JSON.stringify([key, {}])), ['none', 'it has no texts Config and PrivateKey']);
+  });
+
+  test("encodeGoKeys() writes what Go's type reads", () => {
+    const value = JSON.parse(encodeGoKeys(keys)) as unknown;
+    assert.deepEqual(value, [{ Config: base64(config), PrivateKey: base64(privateKey), SendAsRetry: true }]);
+    assert.deepEqual(
+      parseGoKeys(encodeGoKeys(keys)).map(one => fit(one).keys),
+      [keys],
+    );
   });
 
   test('the private key of the example is the one that Node reads', () => {

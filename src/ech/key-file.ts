@@ -29,6 +29,8 @@ interface PrivateKeyBytes {
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]*)-----END \1-----/g;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+/** SvcParam of an HTTPS record in its text form (RFC 9848 section 4). */
+const RECORD_PARAMETER = /\sech="?([A-Za-z0-9+/]+={0,2})/;
 const PEM_LINE_CHARS = 64;
 const PRIVATE_KEY_BYTES = 32;
 
@@ -50,12 +52,13 @@ export function parseKeyFile(text: string): EchKeyFileResult {
 }
 
 /**
- * Reads whatever has configurations in it: PEM, a list or one configuration, as bytes or in base64.
+ * Reads whatever has configurations in it: PEM, a list or one configuration, as bytes or in base64, or an HTTPS record
+ * as zone files and look-ups have it.
  */
 export function parseAnyConfigs(bytes: Uint8Array): EchKeyFileResult {
   const text = Buffer.from(bytes).toString('latin1');
   if (text.includes('-----BEGIN ')) return parseKeyFile(text);
-  for (const candidate of [bytes, fromBase64(text)]) {
+  for (const candidate of [bytes, fromBase64(text), fromBase64(RECORD_PARAMETER.exec(text)?.[1] ?? '')]) {
     if (candidate === null) continue;
     const list = asList(candidate);
     if (list !== null) return joinKey(parseEchConfigList(list), list, null);
@@ -74,21 +77,36 @@ export function joinKeyParts(configs: Uint8Array, privateKey: Uint8Array): EchKe
   return joinKey(parseEchConfigList(read.list), read.list, { kem: first.kem, bytes });
 }
 
-/** Reads the JSON of Go's `tls.EncryptedClientHelloKey`: one, or a list of which the first counts. */
-export function parseGoKey(text: string): EchKeyFileResult {
+/** Reads the JSON of Go's `tls.EncryptedClientHelloKey`: one, or a list. At least one result. */
+export function parseGoKeys(text: string): readonly EchKeyFileResult[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return fail('it is no JSON');
+    return [fail('it is no JSON')];
   }
-  const key: unknown = Array.isArray(value) ? value[0] : value;
+  const keys: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return keys.length === 0 ? [fail('it is an empty list')] : keys.map(readGoKey);
+}
+
+function readGoKey(key: unknown): EchKeyFileResult {
   if (typeof key !== 'object' || key === null) return fail('it is no JSON object');
   const { Config: config, PrivateKey: privateKey } = key as Record<string, unknown>;
   if (typeof config !== 'string' || typeof privateKey !== 'string') {
     return fail('it has no texts Config and PrivateKey');
   }
   return joinKeyParts(Buffer.from(config, 'base64'), Buffer.from(privateKey, 'base64'));
+}
+
+/** What `parseGoKeys` reads. */
+export function encodeGoKeys(keys: readonly EchKey[]): string {
+  const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+  const values = keys.map(({ config, privateKey }) => ({
+    Config: base64(config),
+    PrivateKey: base64(privateKey),
+    SendAsRetry: true,
+  }));
+  return `${JSON.stringify(values, null, 2)}\n`;
 }
 
 /** The text of a file. @param privateKey 32 bytes, or null for a file that only publishes. */

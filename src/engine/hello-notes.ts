@@ -1,5 +1,6 @@
 /** What a record keeps of a hello, whose own bytes go when it has been decided on. */
 import type { BackendConfirmation } from '../ech/ech-handshake.ts';
+import { ECH_BACKENDS, ECH_OFFERS } from '../events.ts';
 import type { EchBackend, EchOffer } from '../events.ts';
 import type { Client, ClientEch } from '../verdict.ts';
 import type { EchKind } from '../wire/hello-layout.ts';
@@ -10,19 +11,9 @@ export interface Fingerprints {
   readonly ja4: string;
 }
 
-/** What ech values are called in records; by their index they travel between threads. */
-const ECH_OFFERS: readonly EchOffer[] = [
-  'none',
-  'offered',
-  'inner',
-  'not-ours',
-  'undecryptable',
-  'accepted',
-  'illegal',
-];
+/** By their index in ECH_OFFERS they travel between threads. */
 const ECH_INDEX: Readonly<Record<EchKind, number>> = { none: 0, outer: 1, inner: 2 };
 
-const ECH_BACKENDS: readonly EchBackend[] = ['confirmed', 'unconfirmed', 'unknown'];
 /** No backend has answered an inner hello. */
 export const NO_CONFIRMATION = 0xff;
 

@@ -4,10 +4,10 @@ import type { Balance } from '../backends/plain-pool.ts';
 import type { CheckedConfig } from '../config/check-config.ts';
 import { formatListenTarget } from '../config/listen-target.ts';
 import type { AnswerName, HookName } from '../config/sniway-config.ts';
-import type { BoundAddress } from '../events.ts';
+import type { BoundAddress, EchKeyInfo } from '../events.ts';
 import type { PlainClients } from '../limiting/access-rules.ts';
 import type { PlainLimits } from '../limiting/limiter.ts';
-import type { MalformedAnswer, PlainRoute } from '../snapshot.ts';
+import type { MalformedAnswer, PlainEch, PlainRoute } from '../snapshot.ts';
 import { alertName } from '../wire/tls-alert.ts';
 
 /** What is in force: plain data, frozen, fit for JSON. Further keys may come with later versions. */
@@ -29,6 +29,8 @@ export interface ProxySnapshot {
   };
   /** Of all connections together; null if nothing is limited. */
   readonly limits: LimitsSnapshot | null;
+  /** Encrypted ClientHello; null where it is not looked at. */
+  readonly ech: EchSnapshot | null;
 }
 
 type PolicyName = keyof CheckedConfig['policies'];
@@ -49,6 +51,8 @@ export interface RouteSnapshot {
   readonly match: readonly string[];
   /** Empty if every client will do. */
   readonly alpn: readonly string[];
+  /** Whether its names are answered in clear, through Encrypted ClientHello, or both. */
+  readonly ech: PlainRoute['ech'];
   /** Whether it relays to backends, rejects, or asks a function. */
   readonly action: 'relay' | 'reject' | 'function';
   /** Empty unless it relays. */
@@ -71,6 +75,11 @@ export interface RouteSnapshot {
     readonly halfCloseMs: number;
     readonly lifetimeMs: number;
   };
+}
+
+/** What is done about Encrypted ClientHello, without the bytes of any key. */
+export interface EchSnapshot extends Omit<PlainEch, 'keys'> {
+  readonly keys: readonly EchKeyInfo[];
 }
 
 /** Networks of clients in CIDR form. */
@@ -114,12 +123,19 @@ export function describeProxy(config: CheckedConfig, { engine, addresses }: Prox
         drainMs: drainTimeoutMs,
       },
       limits,
+      ech: describeEch(config),
     }),
   );
 }
 
+function describeEch({ ech, echKeys }: CheckedConfig): EchSnapshot | null {
+  if (ech === null) return null;
+  const { keys: _privateKeys, ...settings } = ech;
+  return { ...settings, keys: echKeys };
+}
+
 function describeRoute(route: PlainRoute): RouteSnapshot {
-  const { name, patterns, alpn, action, clients, limits, onRemove, spans } = route;
+  const { name, patterns, alpn, ech, action, clients, limits, onRemove, spans } = route;
   const pool = action.kind === 'relay' ? action.pool : null;
   const backends = (pool?.backends ?? []).map(({ backend, weight, backup, maxConnections }) => ({
     address: formatBackend(backend),
@@ -131,6 +147,7 @@ function describeRoute(route: PlainRoute): RouteSnapshot {
     name,
     match: patterns,
     alpn,
+    ech,
     action: action.kind,
     backends,
     balance: pool?.balance ?? null,

@@ -19,6 +19,7 @@ const record: ConnectionEnded = {
   echConfigId: null,
   echRetried: false,
   echBackend: null,
+  echOpenMs: null,
   ja3: null,
   ja4: null,
   route: '*.example.com',
@@ -82,6 +83,25 @@ describe('formatAccessLine()', () => {
     assert.deepEqual([ech, ja3, ja4], [special.ech, special.ja3, special.ja4]);
   });
 
+  test('tells what has come of an encrypted hello', () => {
+    const opened = {
+      ...record,
+      ech: 'accepted',
+      outerName: 'public.example',
+      echConfigId: 7,
+      echRetried: true,
+      echBackend: 'confirmed',
+      echOpenMs: 0.1234,
+    } as const;
+    assert.match(
+      formatAccessLine(opened, 'text'),
+      / ech=accepted outer=public\.example ech-id=7 ech-hellos=2 ech-backend=confirmed hello=/,
+    );
+    const json = JSON.parse(formatAccessLine(opened, 'json')) as Record<string, unknown>;
+    assert.deepEqual([json.outerName, json.echConfigId, json.echRetried], ['public.example', 7, true]);
+    assert.deepEqual([json.echBackend, json.echOpenMs], ['confirmed', 0.1]);
+  });
+
   test('tells who has named the client', () => {
     const named = { ...record, peer: { address: 'fd00::1', port: 40_000 } };
     assert.match(
@@ -111,6 +131,11 @@ describe('formatAccessLine()', () => {
       tlsVersion: '1.3',
       tlsVersions: ['1.3', '1.2'],
       ech: 'none',
+      outerName: null,
+      echConfigId: null,
+      echRetried: false,
+      echBackend: null,
+      echOpenMs: null,
       ja3: null,
       ja4: null,
       route: '*.example.com',

@@ -32,7 +32,7 @@ function formatText(record: ConnectionEnded): string {
     ...(record.attempts > 1 ? [`attempts=${record.attempts}`] : []),
     `alpn=${record.alpnProtocols.length === 0 ? '-' : quote(clip(record.alpnProtocols.join(',')))}`,
     ...(record.tlsVersions[0] === undefined ? [] : [`tls=${record.tlsVersions[0]}`]),
-    ...(record.ech === 'none' || record.ech === null ? [] : [`ech=${record.ech}`]),
+    ...echFields(record),
     ...(record.ja3 === null ? [] : [`ja3=${record.ja3}`]),
     ...(record.ja4 === null ? [] : [`ja4=${record.ja4}`]),
     `hello=${milliseconds(record.helloMs)}`,
@@ -45,6 +45,17 @@ function formatText(record: ConnectionEnded): string {
   ];
   if (record.detail !== null) fields.push(`detail=${quote(escapeText(record.detail))}`);
   return `${new Date(record.startedAtMs).toISOString()} ${formatAddress(client)} ${name} ${fields.join(' ')}`;
+}
+
+function echFields({ ech, outerName, echConfigId, echRetried, echBackend }: ConnectionEnded): string[] {
+  if (ech === null || ech === 'none') return [];
+  return [
+    `ech=${ech}`,
+    ...(outerName === null ? [] : [`outer=${quote(outerName)}`]),
+    ...(echConfigId === null ? [] : [`ech-id=${echConfigId}`]),
+    ...(echRetried ? ['ech-hellos=2'] : []),
+    ...(echBackend === null ? [] : [`ech-backend=${echBackend}`]),
+  ];
 }
 
 function formatJson(record: ConnectionEnded): string {
@@ -62,6 +73,11 @@ function formatJson(record: ConnectionEnded): string {
     tlsVersion: record.tlsVersions[0] ?? null,
     tlsVersions: record.tlsVersions,
     ech: record.ech,
+    outerName: record.outerName,
+    echConfigId: record.echConfigId,
+    echRetried: record.echRetried,
+    echBackend: record.echBackend,
+    echOpenMs: rounded(record.echOpenMs),
     ja3: record.ja3,
     ja4: record.ja4,
     route: record.route,

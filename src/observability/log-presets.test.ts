@@ -20,6 +20,7 @@ const record: ConnectionEnded = {
   echConfigId: null,
   echRetried: false,
   echBackend: null,
+  echOpenMs: null,
   ja3: null,
   ja4: null,
   route: 'web',

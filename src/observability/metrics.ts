@@ -60,6 +60,7 @@ export function createMetrics(proxy: MetricsSource, options: MetricsOptions = {}
       writeBackends(to, proxy.backends);
       writeNames(to, proxy.stats().names);
       writeReloads(to, proxy.stats());
+      writeEchKeys(to, proxy.stats());
       to.counter('sniway_notices_total', 'What was said to the operator.', labelled('level', notices));
       to.counter(
         'sniway_log_lines_dropped_total',
@@ -133,6 +134,21 @@ function writeBackends(to: Exposition, states: readonly BackendState[]): void {
     'sniway_backend_ejections_total',
     'Times it was left out.',
     each(({ ejections }) => ejections),
+  );
+}
+
+function writeEchKeys(to: Exposition, { echKeys }: ProxyStats): void {
+  // Two keys of one name and one number are one series, with the newer one's time.
+  const times = new Map<string, Sample>();
+  for (const { configId, publicName, modifiedAtMs } of echKeys) {
+    const key = `${configId} ${publicName}`;
+    const seconds = Math.max(modifiedAtMs / 1_000, times.get(key)?.[1] ?? 0);
+    times.set(key, [{ config_id: String(configId), public_name: publicName }, seconds]);
+  }
+  to.gauge(
+    'sniway_ech_key_timestamp_seconds',
+    'When the file of each key for Encrypted ClientHello that is loaded was written.',
+    [...times.values()],
   );
 }
 

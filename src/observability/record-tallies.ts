@@ -1,5 +1,5 @@
 /** What records of ended connections add up to, by route and by listener: never by a name that a client chose. */
-import { END_REASONS } from '../events.ts';
+import { ECH_BACKENDS, ECH_OFFERS, END_REASONS } from '../events.ts';
 import type { ConnectionEnded, EndReason } from '../events.ts';
 import { METRICS_ROUTES_MAX } from '../limits.ts';
 import { Histogram } from './exposition.ts';
@@ -13,6 +13,8 @@ const OTHER_ROUTES = '(others)';
 /** Seconds; a backend on the same network answers within a millisecond, one time-out takes five seconds. */
 const DIAL_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const HELLO_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** One key exchange takes 0.1 to 0.3 ms; many keys that fit take longer. */
+const ECH_OPEN_BOUNDS = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01];
 /** From a refusal to a day of an open tunnel. */
 const CONNECTION_BOUNDS = [0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400];
 
@@ -25,8 +27,12 @@ class RouteTally {
   bytesFromClient = 0;
   bytesFromBackend = 0;
   retries = 0;
+  /** What its backends have made of inner hellos, in the order of ECH_BACKENDS. */
+  readonly echBackends = new Float64Array(ECH_BACKENDS.length);
 
-  add({ endReason, dialMs, totalMs, attempts, bytesFromClient, bytesFromBackend }: ConnectionEnded): void {
+  add(record: ConnectionEnded): void {
+    const { endReason, dialMs, totalMs, attempts, bytesFromClient, bytesFromBackend, echBackend } = record;
+    if (echBackend !== null) this.echBackends[ECH_BACKENDS.indexOf(echBackend)]! += 1;
     this.reasons[REASON_INDEX.get(endReason)!]! += 1;
     if (dialMs !== null) this.dial.observe(dialMs / 1_000);
     this.connection.observe(totalMs / 1_000);
@@ -36,14 +42,48 @@ class RouteTally {
   }
 }
 
+/** What has come of Encrypted ClientHello, whatever the route. */
+class EchTally {
+  readonly #hellos = new Float64Array(ECH_OFFERS.length);
+  readonly #open = new Histogram(ECH_OPEN_BOUNDS);
+  #retried = 0;
+  #retryFailures = 0;
+
+  add({ ech, echOpenMs, echRetried, endReason }: ConnectionEnded): void {
+    if (ech === null) return;
+    this.#hellos[ECH_OFFERS.indexOf(ech)]! += 1;
+    if (echOpenMs !== null) this.#open.observe(echOpenMs / 1_000);
+    if (!echRetried) return;
+    this.#retried++;
+    if (endReason === 'hello-malformed' || endReason === 'hello-timeout') this.#retryFailures++;
+  }
+
+  writeTo(to: Exposition): void {
+    to.counter(
+      'sniway_ech_hellos_total',
+      'Hellos by what has come of Encrypted ClientHello in them.',
+      ECH_OFFERS.map((outcome, index): Sample => [{ outcome }, this.#hellos[index]!]),
+    );
+    to.histogram('sniway_ech_open_seconds', 'For opening an encrypted hello, or finding that no key does.', [
+      [{}, this.#open],
+    ]);
+    to.counter('sniway_ech_second_hellos_total', 'Connections whose backend asked for a second hello.', [
+      [{ result: 'success' }, this.#retried - this.#retryFailures],
+      [{ result: 'failure' }, this.#retryFailures],
+    ]);
+  }
+}
+
 export class RecordTallies {
   readonly #routes = new Map<string, RouteTally>();
   readonly #listeners = new Map<string, number>();
   readonly #hello = new Histogram(HELLO_BOUNDS);
   readonly #resolve = new Histogram(HELLO_BOUNDS);
+  readonly #ech = new EchTally();
 
   add(record: ConnectionEnded): void {
     const { route, listener, helloMs, resolveMs } = record;
+    this.#ech.add(record);
     this.#tallyOf(route ?? NO_ROUTE).add(record);
     this.#listeners.set(listener, (this.#listeners.get(listener) ?? 0) + 1);
     if (helloMs !== null) this.#hello.observe(helloMs / 1_000);
@@ -89,6 +129,16 @@ export class RecordTallies {
       'sniway_resolve_seconds',
       'From the complete ClientHello to the verdict, look-up included.',
       [[{}, this.#resolve]],
+    );
+    this.#ech.writeTo(to);
+    to.counter(
+      'sniway_ech_backend_answers_total',
+      'Answers of backends to inner hellos, by whether they have taken them for such.',
+      this.#each((labels, { echBackends }) =>
+        ECH_BACKENDS.flatMap((answer, index): Sample[] =>
+          echBackends[index] === 0 ? [] : [[{ ...labels, answer }, echBackends[index]!]],
+        ),
+      ),
     );
   }
 

@@ -2,7 +2,7 @@
 import { formatBackend } from '../backends/backend-address.ts';
 import type { ClientInfo, HelloInfo, Rejection, VerdictInfo } from '../config/user-types.ts';
 import { LOGGED_BYTES_MAX } from '../limits.ts';
-import type { Answer, Candidate, Endpoint, Verdict } from '../verdict.ts';
+import type { Candidate, ClientEch, Endpoint, RejectVerdict, Verdict } from '../verdict.ts';
 import { computeJa3, computeJa4 } from '../wire/fingerprint.ts';
 import type { HelloOffer } from '../wire/hello-offer.ts';
 import { escapeProtocols } from '../wire/host-name.ts';
@@ -11,14 +11,15 @@ import type { PeerAddress } from '../wire/peer-address.ts';
 import { alertName } from '../wire/tls-alert.ts';
 import { versionBit, versionNames } from '../wire/tls-versions.ts';
 
-export function helloInfo(offer: HelloOffer): HelloInfo {
+export function helloInfo(offer: HelloOffer, ech: ClientEch | null): HelloInfo {
   let ja3: string | undefined;
   let ja4: string | undefined;
   return Object.freeze({
     serverName: offer.serverName,
     alpnProtocols: Object.freeze(escapeProtocols(offer.alpnProtocols, LOGGED_BYTES_MAX)),
     tlsVersions: versionsOf(offer),
-    ech: offer.ech === 'outer' ? 'offered' : offer.ech,
+    ech: ech?.kind === 'accepted' ? 'accepted' : offer.ech === 'outer' ? 'offered' : offer.ech,
+    outerName: ech?.kind === 'accepted' ? ech.outerName : null,
     get ja3() {
       return (ja3 ??= computeJa3(offer));
     },
@@ -47,7 +48,9 @@ function versionsOf({ supportedVersions, legacyVersion }: HelloOffer): readonly 
   return versionNames(offered.reduce((set, version) => set | versionBit(version), 0));
 }
 
-function answerName(answer: Answer): Rejection['reject'] {
+/** A flight is no decision's answer. */
+function answerName(answer: RejectVerdict['answer']): Rejection['reject'] {
+  if (answer.kind === 'flight') return 'close';
   return answer.kind === 'alert' ? (alertName(answer.description) ?? 'internal_error') : answer.kind;
 }
 

@@ -17,7 +17,7 @@ import { UserCode } from './user-code.ts';
 const QUESTION: UserQuestion = {
   kind: 'user',
   offer: copyOffer({ serverName: 'a.example.com', alpnProtocols: ['h2', 'bell\u0007'] }),
-  client: { peer: UNIX_PEER, listener: 'unix:/a' },
+  client: { peer: UNIX_PEER, listener: 'unix:/a', ech: null },
   next: {
     kind: 'function',
     route: 'fn',

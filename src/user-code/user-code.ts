@@ -83,7 +83,7 @@ export class UserCode {
       {
         functions: this.#functions,
         departed: this.#departed,
-        hello: helloInfo(offer),
+        hello: helloInfo(offer, client.ech),
         client: clientInfo(client.peer, client.listener),
         asker,
       },

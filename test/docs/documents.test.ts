@@ -5,6 +5,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, test } from 'node:test';
 import { fromJSONSchema } from 'zod';
 import { EXIT } from '../../src/cli/exit-codes.ts';
+import { ECH_ALERT_OF_CODE } from '../../src/ech/ech-error.ts';
 import { inspectConfig } from '../../src/config/check-config.ts';
 import { parseSource } from '../../src/config/config-source.ts';
 import { configJsonSchema } from '../../src/config/schema.ts';
@@ -60,6 +61,7 @@ const RECORD: ConnectionEnded = {
   echConfigId: null,
   echRetried: false,
   echBackend: null,
+  echOpenMs: null,
   ja3: null,
   ja4: null,
   route: 'apple.example.com',
@@ -153,6 +155,10 @@ describe('the tables of the papers', () => {
     assert.deepEqual(firstCells('docs/end-reasons.md', 'detail'), Object.keys(ALERT_OF_CODE));
   });
 
+  test('have every detail of a refused Encrypted ClientHello', () => {
+    assert.deepEqual(firstCells('docs/end-reasons.md', 'ECH detail'), Object.keys(ECH_ALERT_OF_CODE));
+  });
+
   test('have every detail of a malformed PROXY header', () => {
     assert.deepEqual(firstCells('docs/end-reasons.md', 'header detail'), [...PROXY_ERROR_CODES]);
   });
@@ -218,7 +224,11 @@ test('the page on the access log has every field, by both its names', () => {
   const full = {
     ...RECORD,
     peer: RECORD.client,
-    ech: 'offered',
+    ech: 'accepted',
+    outerName: 'public.example',
+    echConfigId: 7,
+    echRetried: true,
+    echBackend: 'confirmed',
     ja3: 'a',
     ja4: 'b',
     attempts: 2,
@@ -226,8 +236,10 @@ test('the page on the access log has every field, by both its names', () => {
   } as const;
   const inJson = Object.keys(JSON.parse(formatAccessLine(full, 'json')) as object);
   assert.deepEqual(firstCells('docs/access-log.md', 'JSON'), inJson);
-  const inText = [...formatAccessLine(full, 'text').matchAll(/ ([a-z0-9]+)=/g)].map(([, name]) => name);
-  const named = [...read('docs/access-log.md').matchAll(/^\| `\w+` +\| `(\w+)`/gm)].map(([, name]) => name);
+  const inText = [...formatAccessLine(full, 'text').matchAll(/ ([a-z0-9-]+)=/g)].map(([, name]) => name);
+  const named = [...read('docs/access-log.md').matchAll(/^\| `\w+` +\| `([\w-]+)`/gm)].map(
+    ([, name]) => name,
+  );
   assert.deepEqual(new Set(named), new Set(inText));
 });
 

@@ -3,6 +3,8 @@
  * fault found in one engine gets its test here.
  */
 import { describe } from 'node:test';
+import { describeEch } from './conformance/ech.ts';
+import { describeEchRefusals } from './conformance/ech-refusals.ts';
 import { describeFaults, describeHostFaults } from './conformance/faults.ts';
 import { describeFunctionReload } from './conformance/function-reload.ts';
 import { describeFunctions } from './conformance/functions.ts';
@@ -69,4 +71,12 @@ export function describeFunctionsOf(engine: EngineName): void {
 /** The part about reloads, in files of its own: it takes its time. */
 export function describeReloads(engine: EngineName): void {
   describe(`${engine} engine`, () => describeReload(engine));
+}
+
+/** The part about Encrypted ClientHello, in files of its own. */
+export function describeEchOf(engine: EngineName): void {
+  describe(`${engine} engine`, () => {
+    describeEch(engine);
+    describeEchRefusals(engine);
+  });
 }

@@ -15,6 +15,8 @@ import {
   startBackend,
 } from '../support/peers.ts';
 import type { Backend } from '../support/peers.ts';
+import { createTestKey } from '../support/ech-client.ts';
+import { makeKeyFolder } from '../support/ech-keys.ts';
 import { startProxy } from '../support/proxies.ts';
 
 const NAME = 'lib.example.com';
@@ -134,6 +136,31 @@ for (const engine of ENGINES) {
   });
 }
 
+test('snapshot() and stats() tell of keys for Encrypted ClientHello, and hold none', async t => {
+  const key = createTestKey({ configId: 5 });
+  const { proxy } = await startProxy(t, {
+    engine: 'portable',
+    routes: [{ name: 'a', match: 'public.example', backend: '10.0.0.1:1', ech: 'off' }],
+    ech: { keys: makeKeyFolder(t, key), fallback: 'a' },
+  });
+  const { ech, routes } = proxy.snapshot();
+  const { keys = [], ...settings } = ech ?? {};
+  assert.deepEqual(settings, {
+    fallback: 'a',
+    unknownInner: null,
+    requirePublicName: false,
+    trialDecryption: false,
+    verifiesBackends: true,
+    hidesInnerNames: false,
+  });
+  assert.deepEqual(
+    keys.map(({ configId, publicName }) => [configId, publicName]),
+    [[5, 'public.example']],
+  );
+  assert.deepEqual(proxy.stats().echKeys, keys);
+  assert.equal(routes[0]?.ech, 'off');
+});
+
 test('snapshot() says what is in force, frozen and fit for JSON', async t => {
   const { proxy } = await startProxy(t, {
     engine: 'portable',
@@ -159,6 +186,7 @@ test('snapshot() says what is in force, frozen and fit for JSON', async t => {
   const spans = { idleMs: 0, halfCloseMs: 0, lifetimeMs: 0 };
   const none = {
     alpn: [],
+    ech: 'optional',
     backends: [],
     balance: null,
     reject: null,
@@ -228,6 +256,7 @@ test('snapshot() says what is in force, frozen and fit for JSON', async t => {
     },
     timeouts: { helloMs: 5_000, dialMs: 5_000, decideMs: 2_000, drainMs: 3_000 },
     limits: null,
+    ech: null,
   });
   assert.deepEqual(JSON.parse(JSON.stringify(snapshot)), snapshot);
   assert.ok(Object.isFrozen(snapshot) && Object.isFrozen(snapshot.routes[0]?.backends[0]));

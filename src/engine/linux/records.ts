@@ -19,7 +19,7 @@ const NUMBER_BYTES = 8;
 const PEER_BYTES = 1 + 16 + 2;
 /** Kind, peer and listener; of an ended one also its numbers, end reason, attempts, versions, ECH (four) and peer. */
 const OPENED_BYTES = 1 + NUMBER_BYTES + PEER_BYTES + 4;
-const ENDED_BYTES = OPENED_BYTES + 7 * NUMBER_BYTES + 1 + 2 + 1 + (1 + 2 + 1 + 1) + 1 + PEER_BYTES;
+const ENDED_BYTES = OPENED_BYTES + 8 * NUMBER_BYTES + 1 + 2 + 1 + (1 + 2 + 1 + 1) + 1 + PEER_BYTES;
 /** More than any `config_id`. */
 const NO_CONFIG_ID = 0xffff;
 /** Length of a text that is null. */
@@ -89,6 +89,7 @@ export class RecordPacker {
     this.#putNumber(now - acceptedAtMs);
     this.#putNumber(connection.bytesFromClient);
     this.#putNumber(connection.bytesFromBackend);
+    this.#putNumber(client.ech?.openMs ?? Number.NaN);
     this.#view.setUint8(this.#length++, END_REASONS.indexOf(endReason));
     this.#view.setUint16(this.#length, connection.attempts);
     this.#length += 2;
@@ -205,6 +206,7 @@ class Unpacker {
     const totalMs = this.#number();
     const bytesFromClient = this.#number();
     const bytesFromBackend = this.#number();
+    const echOpenMs = this.#time();
     const endReason = END_REASONS[this.#buffer.readUInt8(this.#at++)] ?? 'internal-error';
     const attempts = this.#buffer.readUInt16BE(this.#at);
     this.#at += 2;
@@ -242,6 +244,7 @@ class Unpacker {
       echConfigId: configId === NO_CONFIG_ID ? null : configId,
       echRetried,
       echBackend: confirmation,
+      echOpenMs,
       ja3,
       ja4,
       route,
@@ -292,6 +295,7 @@ export function lostRecord(connection: ConnectionOpened): ConnectionEnded {
     echConfigId: null,
     echRetried: false,
     echBackend: null,
+    echOpenMs: null,
     ja3: null,
     ja4: null,
     route: null,

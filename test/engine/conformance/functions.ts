@@ -62,6 +62,7 @@ export function describeFunctions(engine: EngineName): void {
         alpnProtocols: ['h2', 'http/1.1'],
         tlsVersions: hello.tlsVersions,
         ech: 'none',
+        outerName: null,
         ja3,
         ja4,
       },

@@ -1,0 +1,179 @@
+/** Encrypted ClientHello that is not opened, leads nowhere, or to a backend that does not know it. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ALERTS } from '../../../src/wire/tls-alert.ts';
+import { INNER_MARK, PUBLIC_NAME, createTestKey } from '../../support/ech-client.ts';
+import {
+  finish,
+  seal,
+  told,
+  ACCEPTED,
+  SECRET,
+  SERVER_HELLO,
+  expectAlert,
+  expectBytes,
+  startRig,
+} from '../../support/ech-rig.ts';
+import { buildClientHello, wrapRecord } from '../../support/hello-builder.ts';
+import { connectRaw, startBackend } from '../../support/peers.ts';
+import type { EngineName } from '../conformance.ts';
+
+export function describeEchRefusals(engine: EngineName): void {
+  describe('Encrypted ClientHello that is not opened', () => {
+    test('goes where its outer name leads, as it came, whatever key it pretends to have', async t => {
+      const rig = await startRig(t, engine, { routes: [{ match: 'site.example' }] });
+      const sent = seal(createTestKey(), {}, { serverName: 'site.example' }).outer;
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(sent);
+      const server = await rig.backend.next();
+      await expectBytes(server, sent);
+      const record = await finish(client, server, rig);
+      const expected = {
+        ...ACCEPTED,
+        ech: 'not-ours',
+        serverName: 'site.example',
+        outerName: null,
+        echBackend: null,
+      };
+      assert.deepEqual(told(record), expected);
+    });
+
+    test('goes to the fallback where its outer name is a public name', async t => {
+      const fallback = await startBackend(t);
+      const routes = [{ name: 'fallback', match: 'unused.example', backend: `127.0.0.1:${fallback.port}` }];
+      const rig = await startRig(t, engine, { routes, ech: { fallback: 'fallback' } });
+      const sent = seal(createTestKey()).outer;
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(sent);
+      const server = await fallback.next();
+      await expectBytes(server, sent);
+      const record = await finish(client, server, rig);
+      assert.deepEqual(
+        [record.ech, record.route, record.serverName],
+        ['undecryptable', 'fallback', PUBLIC_NAME],
+      );
+    });
+
+    test('is refused with the alert that fits where it breaks the rules', async t => {
+      const rig = await startRig(t, engine);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(buildClientHello({ serverName: SECRET, extensions: [INNER_MARK] }));
+      await expectAlert(client, ALERTS.illegal_parameter);
+      client.end();
+      const { ech, endReason, detail } = await rig.proxy.nextEnd();
+      assert.deepEqual([ech, endReason, detail], ['illegal', 'hello-malformed', 'ech-inner-in-clear']);
+    });
+  });
+
+  describe('the ech of routes', () => {
+    test('required answers a name only through Encrypted ClientHello', async t => {
+      const rig = await startRig(t, engine, { route: { ech: 'required' } });
+      const plain = await connectRaw(t, rig.proxy.port);
+      plain.write(buildClientHello({ serverName: SECRET }));
+      await expectAlert(plain, ALERTS.unrecognized_name);
+      plain.end();
+      const refused = await rig.proxy.nextEnd();
+      assert.deepEqual(
+        [refused.endReason, refused.detail, refused.route],
+        ['unknown-name', 'ech: required', null],
+      );
+      const { outer, inner } = seal(rig.key);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(outer);
+      await expectBytes(await rig.backend.next(), inner);
+    });
+
+    test('off answers it only in clear', async t => {
+      const rig = await startRig(t, engine, { route: { ech: 'off' } });
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(seal(rig.key).outer);
+      await expectAlert(client, ALERTS.unrecognized_name);
+      client.end();
+      assert.equal((await rig.proxy.nextEnd()).detail, 'ech: off');
+      const plain = await connectRaw(t, rig.proxy.port);
+      const hello = buildClientHello({ serverName: SECRET });
+      plain.write(hello);
+      await expectBytes(await rig.backend.next(), hello);
+    });
+  });
+
+  describe('an inner name that no route takes', () => {
+    for (const serverName of ['other.example', null]) {
+      test(`gets an alert, whatever others get: ${serverName}`, async t => {
+        const config = { policies: { unknownName: 'reset', noSni: 'reset' } } as const;
+        const rig = await startRig(t, engine, { config, routes: [{ match: PUBLIC_NAME }] });
+        const client = await connectRaw(t, rig.proxy.port);
+        client.write(seal(rig.key, { serverName }).outer);
+        await expectAlert(client, ALERTS.unrecognized_name);
+        client.end();
+        const { ech, endReason } = await rig.proxy.nextEnd();
+        assert.deepEqual([ech, endReason], ['accepted', serverName === null ? 'no-sni' : 'unknown-name']);
+      });
+
+      test(`goes to the route for such: ${serverName}`, async t => {
+        const rig = await startRig(t, engine, { ech: { unknownInner: 'secret' } });
+        const { outer, inner } = seal(rig.key, { serverName });
+        const client = await connectRaw(t, rig.proxy.port);
+        client.write(outer);
+        const server = await rig.backend.next();
+        await expectBytes(server, inner);
+        client.end();
+        server.end();
+        const record = await rig.proxy.nextEnd();
+        assert.deepEqual([record.route, record.serverName], ['secret', serverName]);
+      });
+    }
+  });
+
+  describe('a backend that does not know inner hellos', () => {
+    test('may say so by an alert, which its client gets', async t => {
+      const rig = await startRig(t, engine);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(seal(rig.key).outer);
+      const server = await rig.backend.next();
+      const alert = wrapRecord(Uint8Array.of(2, ALERTS.protocol_version), 21);
+      server.end(alert);
+      await expectBytes(client, alert);
+      client.end();
+      assert.equal((await rig.proxy.nextEnd()).echBackend, 'unknown');
+      assert.ok(rig.proxy.notices.some(({ message }) => message.includes('does not speak TLS 1.3')));
+    });
+
+    test('may be no TLS server at all', async t => {
+      const rig = await startRig(t, engine);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(seal(rig.key).outer);
+      const server = await rig.backend.next();
+      server.end('HTTP/1.1 400 Bad Request\r\n\r\n');
+      await expectBytes(client, Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'));
+      client.end();
+      const { echBackend, endReason } = await rig.proxy.nextEnd();
+      assert.deepEqual([echBackend, endReason], ['unknown', 'done']);
+    });
+
+    for (const [verifyBackend, count] of [
+      ['warn', 1],
+      ['off', 0],
+    ] as const) {
+      test(`is told of ${count === 1 ? 'once' : 'never'} with verifyBackend: ${verifyBackend}`, async t => {
+        const rig = await startRig(t, engine, { ech: { verifyBackend } });
+        for (let index = 0; index < 3; index++) {
+          const client = await connectRaw(t, rig.proxy.port);
+          client.write(seal(rig.key).outer);
+          const server = await rig.backend.next();
+          server.write(SERVER_HELLO);
+          await expectBytes(client, SERVER_HELLO);
+          client.end();
+          server.end();
+          assert.equal((await rig.proxy.nextEnd()).echBackend, 'unconfirmed');
+        }
+        const warned = rig.proxy.notices.filter(({ message }) =>
+          message.includes('does not support Encrypted'),
+        );
+        assert.equal(warned.length, count);
+        if (count === 1)
+          assert.ok(warned[0]!.message.includes(`127.0.0.1:${rig.backend.port} of route 'secret'`));
+      });
+    }
+  });
+}

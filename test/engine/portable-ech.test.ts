@@ -1,0 +1,3 @@
+import { describeEchOf } from './conformance.ts';
+
+describeEchOf('portable');
