@@ -57,11 +57,8 @@ export function createClientKey(group: GroupId): ClientKey {
       group,
       share: Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'),
       agree(share) {
-        const key = Buffer.concat([X25519_SPKI_HEAD, share]);
-        return diffieHellman({
-          privateKey,
-          publicKey: createPublicKey({ key, format: 'der', type: 'spki' }),
-        });
+        const key = { kty: 'OKP', crv: 'X25519', x: Buffer.from(share).toString('base64url') };
+        return diffieHellman({ privateKey, publicKey: createPublicKey({ key, format: 'jwk' }) });
       },
     };
   }
