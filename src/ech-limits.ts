@@ -16,9 +16,13 @@ export const ECH_FILE_BYTES_MAX = 128 * 1024;
 export const SERVER_HELLO_BYTES_MAX = 16 * 1024;
 /** Bytes that clients pad shorter names to, in keys that are made here: longer than nearly all names. */
 export const ECH_NAME_LENGTH = 64;
+
 /** Bytes of an answer that tells a client of fresh keys: it must fit one send, and holds one record. */
 export const RETRY_FLIGHT_BYTES_MAX = 16 * 1024;
-/** The part of a thread's time that such answers take: hundreds a second, at 0.3 ms with a key of P-256. */
+/**
+ * The part of a thread's time that goes into such answers. One takes 0.3 ms with a key of P-256 and 0.6 ms with one of
+ * RSA, so that this is hundreds a second: a client asks once after its key has become stale, and more is a flood.
+ */
 export const RETRY_WORK_SHARE = 0.1;
 /** Milliseconds of such work at once after a pause; it takes turns with everything else that the thread does. */
 export const RETRY_WORK_BURST_MS = 50;

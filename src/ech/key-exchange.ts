@@ -38,7 +38,7 @@ export function exchangeKeys(group: GroupId, share: Uint8Array): Exchanged | nul
 /** The secret shared with the owner of 32 bytes of public key; null if they are not that, or of small order. */
 export function agreeX25519(privateKey: KeyObject, share: Uint8Array): Uint8Array | null {
   if (share.length !== SHARE_BYTES[GROUPS.x25519]) return null;
-  // OpenSSL takes six times as long to find out what a DER key is of.
+  // Not as DER: OpenSSL takes six times as long to find out what that is a key of.
   const x = Buffer.from(share.buffer, share.byteOffset, share.length).toString('base64url');
   try {
     const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
@@ -63,7 +63,7 @@ function exchangeX25519(share: Uint8Array): Exchanged | null {
   const { privateKey, publicKey } = generateKeyPairSync('x25519');
   const secret = agreeX25519(privateKey, share);
   if (secret === null) return null;
-  // DER takes a hundred microseconds here too.
+  // Not as DER either: that takes a hundred microseconds.
   const { x = '' } = publicKey.export({ format: 'jwk' });
   return { share: Buffer.from(x, 'base64url'), secret };
 }
