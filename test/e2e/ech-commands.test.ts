@@ -91,7 +91,7 @@ describe('sniway ech keygen', () => {
     );
     const other = join(elsewhere, 'b.ech');
     assert.match(
-      await refusal(
+      await echRefusal(
         t,
         'keygen',
         '--keys',
