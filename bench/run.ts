@@ -14,6 +14,8 @@ import type { Case } from './cases.ts';
 import { captureHello } from './capture-hello.ts';
 import type { BackendPorts } from './load/backend.ts';
 import type { LoadResult, LoadSettings } from './load/load.ts';
+import { MODES } from './load/wire.ts';
+import type { Mode } from './load/wire.ts';
 import { formatTable } from './report.ts';
 import type { Row } from './report.ts';
 import type { Contender } from './rivals/contender.ts';
@@ -23,6 +25,7 @@ import { nginx } from './rivals/nginx.ts';
 import { startContender } from './rivals/run-contender.ts';
 import type { Running, StartPlan } from './rivals/run-contender.ts';
 import { sniproxy } from './rivals/sniproxy.ts';
+import { sniwayEchAccepted, sniwayEchGrease, sniwayEchPlain } from './rivals/sniway-ech.ts';
 import {
   sniwayLinux,
   sniwayLinux2,
@@ -44,7 +47,13 @@ const CONTENDERS: readonly Contender[] = [
   direct,
 ];
 /** Measured only where they are named. */
-const ASKED_FOR: readonly Contender[] = [sniwayLogRead, sniwayLogBlocked];
+const ASKED_FOR: readonly Contender[] = [
+  sniwayLogRead,
+  sniwayLogBlocked,
+  sniwayEchPlain,
+  sniwayEchGrease,
+  sniwayEchAccepted,
+];
 const SERVER_NAME = 'bench.example.com';
 const HOLD_NAME = 'hold.example.com';
 const PROXY_CPU = 0;
@@ -129,7 +138,23 @@ async function startBackend(
   return { ports, pid: child.pid!, stop: () => void child.kill('SIGKILL') };
 }
 
-function loadSettings(bench: Bench, { name, settings }: Case, running: Running): LoadSettings {
+/** Hellos by what they ask for, where a contender has its own. */
+function ownHellos({ hello }: Contender): LoadSettings['ownHellos'] {
+  if (hello === undefined) return {};
+  const modes = Object.keys(MODES) as Mode[];
+  return Object.fromEntries(modes.map(mode => [mode, hello(SERVER_NAME, mode).toString('base64')]));
+}
+
+interface Measured {
+  readonly contender: Contender;
+  readonly running: Running;
+}
+
+function loadSettings(
+  bench: Bench,
+  { name, settings }: Case,
+  { contender, running }: Measured,
+): LoadSettings {
   return {
     load: name,
     port: running.port,
@@ -137,6 +162,7 @@ function loadSettings(bench: Bench, { name, settings }: Case, running: Running):
     backendPort: bench.backend.port,
     hello: bench.hello.toString('base64'),
     holdHello: bench.holdHello.toString('base64'),
+    ownHellos: ownHellos(contender),
     cpu: LOAD_CPU,
     proxyCpu: PROXY_CPU,
     backendPid: bench.backendPid,
@@ -154,9 +180,9 @@ interface OpenRow extends Row {
   problem: string | null;
 }
 
-async function measureOnce(bench: Bench, entry: Case, row: OpenRow, running: Running): Promise<void> {
+async function measureOnce(bench: Bench, entry: Case, row: OpenRow, measured: Measured): Promise<void> {
   try {
-    row.results.push(await runCalmly(loadSettings(bench, entry, running)));
+    row.results.push(await runCalmly(loadSettings(bench, entry, measured)));
   } catch (error) {
     row.problem = error instanceof Error ? error.message : String(error);
   }
@@ -185,7 +211,7 @@ async function measureCase(bench: Bench, entry: Case): Promise<readonly Row[]> {
         if (rows[index]!.problem !== null) continue;
         const running = standing.get(contender) ?? (await start(index));
         if (running === null) continue;
-        await measureOnce(bench, entry, rows[index]!, running);
+        await measureOnce(bench, entry, rows[index]!, { contender, running });
         if (entry.fresh) await running.stop();
         else standing.set(contender, running);
       }

@@ -222,6 +222,8 @@ export function decideRefusal(refusal: Refusal, policies: Policies): RejectVerdi
       const { code, alert } = refusal.illegal;
       return reject('hello-malformed', malformedAnswer(policies, alert), code);
     }
+    case 'ech-retry':
+      return reject('ech-retry', { kind: 'flight', bytes: refusal.flight });
     case 'invalid-hello': {
       const { code, alert } = refusal.invalid;
       if (code === 'not-tls') return reject('not-tls', policies.notTls, refusal.protocol ?? code);
@@ -292,7 +294,7 @@ function askFor(
 
 function reject(
   endReason: RejectVerdict['endReason'],
-  answer: Answer,
+  answer: RejectVerdict['answer'],
   detail: string | null = null,
 ): RejectVerdict {
   return { kind: 'reject', endReason, answer, route: null, detail };

@@ -18,6 +18,7 @@ export const END_REASONS = [
   'hello-too-large',
   'hello-malformed',
   'not-tls',
+  'ech-retry',
   'no-sni',
   'unknown-name',
   'denied',

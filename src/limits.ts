@@ -61,6 +61,8 @@ export const DIAL_ADDRESSES_MAX = 16;
 export const DRAIN_TIMEOUT_MS = 25_000;
 /** Milliseconds that a refused client gets to read its alert before the socket is destroyed. */
 export const LINGER_TIMEOUT_MS = 1_000;
+/** Milliseconds that a client gets to end a handshake that tells it of other keys: round trips, and a look at a certificate. */
+export const FLIGHT_LINGER_TIMEOUT_MS = 10_000;
 /** Bytes a refused client may still send while it lingers; they are dropped, and more destroys the socket. */
 export const LINGER_BYTES_MAX = 256 * 1024;
 /** Milliseconds that bytes already accepted from a peer that reset may take to reach the other peer. */

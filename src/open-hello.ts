@@ -1,12 +1,11 @@
 /** The hello that counts: the one in clear, or the one that was encrypted in it. */
 import type { EchAccepted } from './ech/ech-opener.ts';
-import type { EchIllegal } from './ech/ech-error.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { Client } from './verdict.ts';
+import type { Client, Refusal } from './verdict.ts';
 import type { ClientHello } from './wire/client-hello.ts';
 
 /** Null: the hello counts as it is. */
-export type OpenedHello = EchAccepted | EchIllegal | null;
+export type OpenedHello = EchAccepted | { readonly kind: 'refused'; readonly refusal: Refusal } | null;
 
 /**
  * Opens an encrypted hello, where there are keys, and tells the client's facts of it.
@@ -26,7 +25,7 @@ export function openHello(
     case 'none':
       return null;
     case 'illegal':
-      return opening;
+      return { kind: 'refused', refusal: { kind: 'illegal-ech', illegal: opening } };
     case 'undecryptable': {
       const { configId, isPublicName } = opening;
       client.ech = { kind: 'undecryptable', configId, isPublicName, ...facts };

@@ -129,10 +129,17 @@ export interface RelayVerdict {
  */
 export type BackendOutcome = 'failed' | 'lost' | 'ended' | 'unused';
 
+/** A whole answer of a TLS server, after which the client ends the connection. */
+export interface FlightAnswer {
+  readonly kind: 'flight';
+  /** Little enough for one send. */
+  readonly bytes: Uint8Array;
+}
+
 export interface RejectVerdict {
   readonly kind: 'reject';
   readonly endReason: EndReason;
-  readonly answer: Answer;
+  readonly answer: Answer | FlightAnswer;
   readonly route: string | null;
   readonly detail: string | null;
 }
@@ -143,6 +150,8 @@ export type Verdict = RelayVerdict | RejectVerdict;
 export type Refusal =
   /** An encrypted hello that breaks the rules. */
   | { readonly kind: 'illegal-ech'; readonly illegal: EchIllegal }
+  /** One that no key opens, whose client is told of the keys there are. */
+  | { readonly kind: 'ech-retry'; readonly flight: Uint8Array }
   | { readonly kind: 'invalid-hello'; readonly invalid: HelloInvalid; readonly protocol: string | null }
   /** `isSlow`: within the deadline, but below the pace. */
   | { readonly kind: 'hello-timeout'; readonly isSlow: boolean }

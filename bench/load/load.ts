@@ -27,6 +27,8 @@ export interface LoadSettings {
   /** ClientHellos to send, base64: for the load, and for the connections that are held. */
   readonly hello: string;
   readonly holdHello: string;
+  /** Hellos for the load in place of that one, by what they ask for; base64. */
+  readonly ownHellos: Partial<Record<Mode, string>>;
   readonly cpu: number;
   readonly proxyCpu: number;
   readonly backendPid: number;
@@ -72,7 +74,9 @@ const pids = settings.pid === 0 ? [] : processTree(settings.pid);
 const target = reactor.target(settings.port);
 
 function contextFor(mode: Mode, at: Target = target, hello = settings.hello): FlowContext {
-  const bytes = reactor.constant(helloFor(Buffer.from(hello, 'base64'), mode));
+  const own = at === target ? settings.ownHellos[mode] : undefined;
+  const plain = helloFor(Buffer.from(hello, 'base64'), mode);
+  const bytes = reactor.constant(own === undefined ? plain : Buffer.from(own, 'base64'));
   return { reactor, target: at, source: null, hello: bytes, totals };
 }
 

@@ -1,4 +1,5 @@
 /** What the runner knows of a proxy under test. */
+import type { Mode } from '../load/wire.ts';
 
 /** Connections for this name go to this port of 127.0.0.1. */
 export interface Route {
@@ -20,4 +21,6 @@ export interface Contender {
   readonly spread: boolean;
   /** Writes its configuration and gives the command that runs it in the foreground; null for no proxy at all. */
   readonly prepare: ((task: Task) => readonly string[]) | null;
+  /** The hello that its clients send, where that is another one than all others' clients send. */
+  readonly hello?: (serverName: string, mode: Mode) => Buffer;
 }

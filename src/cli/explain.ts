@@ -23,7 +23,7 @@ import type { RouteCandidate } from '../routing/route-table.ts';
 import { Numbering } from '../numbering.ts';
 import { createSnapshot } from '../snapshot.ts';
 import type { Snapshot } from '../snapshot.ts';
-import type { Client, Answer, Endpoint, Verdict } from '../verdict.ts';
+import type { Client, Endpoint, RejectVerdict, Verdict } from '../verdict.ts';
 import { parseConfigName, parseServerName } from '../wire/host-name.ts';
 import { UNIX_PEER } from '../wire/peer-address.ts';
 import { alertName } from '../wire/tls-alert.ts';
@@ -275,7 +275,8 @@ function describeVerdict(verdict: Verdict): Line[] {
   ];
 }
 
-function describeAnswer(answer: Answer): string {
+function describeAnswer(answer: RejectVerdict['answer']): string {
+  if (answer.kind === 'flight') return 'the keys to use';
   if (answer.kind === 'close') return 'an orderly close, without an alert';
   if (answer.kind === 'reset') return 'a connection reset';
   return `the alert ${alertName(answer.description) ?? answer.description}`;

@@ -4,7 +4,7 @@ import type { HelloErrorCode } from '../wire/hello-error.ts';
 import { ALERTS } from '../wire/tls-alert.ts';
 
 /** Alert description for each code that is not one of any hello. */
-const ECH_ALERT_OF_CODE = {
+export const ECH_ALERT_OF_CODE = {
   /** The extension is cut off, too long, or without a payload. */
   'ech-malformed': ALERTS.decode_error,
   /** It says neither outer nor inner. */

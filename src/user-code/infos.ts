@@ -2,7 +2,7 @@
 import { formatBackend } from '../backends/backend-address.ts';
 import type { ClientInfo, HelloInfo, Rejection, VerdictInfo } from '../config/user-types.ts';
 import { LOGGED_BYTES_MAX } from '../limits.ts';
-import type { Answer, Candidate, ClientEch, Endpoint, Verdict } from '../verdict.ts';
+import type { Candidate, ClientEch, Endpoint, RejectVerdict, Verdict } from '../verdict.ts';
 import { computeJa3, computeJa4 } from '../wire/fingerprint.ts';
 import type { HelloOffer } from '../wire/hello-offer.ts';
 import { escapeProtocols } from '../wire/host-name.ts';
@@ -48,7 +48,9 @@ function versionsOf({ supportedVersions, legacyVersion }: HelloOffer): readonly 
   return versionNames(offered.reduce((set, version) => set | versionBit(version), 0));
 }
 
-function answerName(answer: Answer): Rejection['reject'] {
+/** A flight is no decision's answer. */
+function answerName(answer: RejectVerdict['answer']): Rejection['reject'] {
+  if (answer.kind === 'flight') return 'close';
   return answer.kind === 'alert' ? (alertName(answer.description) ?? 'internal_error') : answer.kind;
 }
 

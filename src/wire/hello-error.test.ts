@@ -48,7 +48,11 @@ const PROVOKED: Readonly<Record<HelloErrorCode, { stream: Uint8Array; alert: Ale
     'too-many-records': { stream: inManyRecords(), alert: 'illegal_parameter' },
     'not-client-hello': { stream: wrapRecord(wrapMessage(buildBody({}), 2)), alert: 'unexpected_message' },
     'hello-too-large': { stream: wrapRecord(Uint8Array.of(1, 0xff, 0xff, 0xff)), alert: 'illegal_parameter' },
-    'trailing-bytes': { stream: wrapRecord(Uint8Array.of(...MESSAGE, 0)), alert: 'decode_error' },
+    'second-message': { stream: wrapRecord(Uint8Array.of(...MESSAGE, 0)), alert: 'unexpected_message' },
+    'trailing-bytes': {
+      stream: wrapRecord(wrapMessage(Uint8Array.of(...buildBody({}), 0))),
+      alert: 'decode_error',
+    },
     'bad-length': { stream: wrapRecord(wrapMessage(EMPTY)), alert: 'decode_error' },
     'duplicate-extension': {
       stream: withExtensions({ type: 0x1234, data: EMPTY }, { type: 0x1234, data: EMPTY }),

@@ -18,7 +18,9 @@ export const ALERT_OF_CODE = {
   /** The first handshake message is of another type. */
   'not-client-hello': ALERTS.unexpected_message,
   'hello-too-large': ALERTS.illegal_parameter,
-  /** Bytes behind the message, its extensions or a list. */
+  /** Another message begins in the record that the hello ends in (RFC 8446 section 5.1). */
+  'second-message': ALERTS.unexpected_message,
+  /** Bytes behind the extensions or a list. */
   'trailing-bytes': ALERTS.decode_error,
   /** A length disagrees with what holds it, or is outside its range. */
   'bad-length': ALERTS.decode_error,

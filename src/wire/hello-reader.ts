@@ -135,7 +135,7 @@ export class HelloReader {
   /** The message ends within the current record, of which nothing may be left over. */
   #finish(message: Uint8Array, wanted: number): HelloResult {
     const coming = this.#recordEnd - (this.#joined === null ? RECORD_HEADER_BYTES + this.#length : this.#at);
-    if (this.#length + coming > wanted) return this.#refuse('trailing-bytes');
+    if (this.#length + coming > wanted) return this.#refuse('second-message');
     if (coming > 0) return INCOMPLETE;
     const body = message.subarray(MESSAGE_HEADER_BYTES, wanted);
     const layout = parseHelloLayout(body);

@@ -5,6 +5,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, test } from 'node:test';
 import { fromJSONSchema } from 'zod';
 import { EXIT } from '../../src/cli/exit-codes.ts';
+import { ECH_ALERT_OF_CODE } from '../../src/ech/ech-error.ts';
 import { inspectConfig } from '../../src/config/check-config.ts';
 import { parseSource } from '../../src/config/config-source.ts';
 import { configJsonSchema } from '../../src/config/schema.ts';
@@ -152,6 +153,10 @@ describe('the tables of the papers', () => {
 
   test('have every detail of a malformed hello', () => {
     assert.deepEqual(firstCells('docs/end-reasons.md', 'detail'), Object.keys(ALERT_OF_CODE));
+  });
+
+  test('have every detail of a refused Encrypted ClientHello', () => {
+    assert.deepEqual(firstCells('docs/end-reasons.md', 'ECH detail'), Object.keys(ECH_ALERT_OF_CODE));
   });
 
   test('have every detail of a malformed PROXY header', () => {

@@ -1,6 +1,6 @@
 /** The client's side of a connection until its relay begins: one socket, what it has sent, and whether it is still there. */
 import { LINGER_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
-import type { Answer, Client, Refusal } from '../../verdict.ts';
+import type { Client, Refusal, RejectVerdict } from '../../verdict.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EchPassage } from '../ech-passage.ts';
 import type { PendingEntry } from '../pending-hellos.ts';
@@ -78,9 +78,13 @@ export abstract class ClientSide extends ConnectionFacts implements EventOwner {
     return 0;
   }
 
-  /** Sends an answer that is no reset, and the end of file behind it. */
-  protected sendAnswer(answer: Answer): void {
+  /** Sends an answer that is no reset, and the end of file behind it; behind a flight it is the client's turn to end. */
+  protected sendAnswer(answer: RejectVerdict['answer']): void {
     const { sockets } = this.context;
+    if (answer.kind === 'flight') {
+      sockets.sendBytes(this.accepted.fd, answer.bytes);
+      return;
+    }
     if (answer.kind === 'alert') sockets.sendBytes(this.accepted.fd, encodeAlert(answer.description));
     sockets.finish(this.accepted.fd);
   }

@@ -3,7 +3,7 @@
  * never waits, and reports exactly one end.
  */
 import type { EndReason } from '../../events.ts';
-import { LINGER_TIMEOUT_MS, PENDING_BYTES_MAX } from '../../limits.ts';
+import { PENDING_BYTES_MAX } from '../../limits.ts';
 import type {
   BackendOutcome,
   Candidate,
@@ -18,6 +18,7 @@ import { dialFailure, limitFailure, relayOutcome } from '../happy-eyeballs.ts';
 import type { DialFailure } from '../happy-eyeballs.ts';
 import type { HelloDeadline } from '../hello-deadline.ts';
 import type { ProxyGate } from '../proxy-in.ts';
+import { lingerMs } from '../linger.ts';
 import { joinHeader, wantsAlpn } from '../proxy-out.ts';
 import type { AcceptedSocket } from './client-side.ts';
 import { Dial } from './dial.ts';
@@ -336,7 +337,7 @@ export class LinuxConnection extends OpenedSide implements DialOutcome, RelayOut
     this.context.host.helloOver(this);
     this.sendAnswer(verdict.answer);
     if (this.clientEnded) return this.#close(false);
-    this.setTimer(LINGER_TIMEOUT_MS);
+    this.setTimer(lingerMs(verdict.answer));
     this.watchClient();
     this.#drop();
   }

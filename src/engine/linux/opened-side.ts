@@ -43,9 +43,9 @@ export abstract class OpenedSide extends ProxiedSide {
     const opened = host.openHello(hello, recordVersion(stream), this.client);
     if (this.client.ech !== null) this.ech = openedIndex(this.client.ech);
     if (opened === null) return this.decide(hello, stream);
-    if (opened.kind === 'illegal') {
-      this.ech = openedIndex('illegal');
-      return this.refuse({ kind: 'illegal-ech', illegal: opened });
+    if (opened.kind === 'refused') {
+      if (opened.refusal.kind === 'illegal-ech') this.ech = openedIndex('illegal');
+      return this.refuse(opened.refusal);
     }
     this.serverName = opened.hello.serverName;
     if (host.wantsRecords && this.client.ech?.isHidden !== true) this.noteName(opened.hello);

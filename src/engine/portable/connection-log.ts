@@ -71,7 +71,9 @@ export class ConnectionLog {
   /** What has come of Encrypted ClientHello. */
   noteOpened(opened: OpenedHello, { ech }: Client): void {
     this.#opened = ech;
-    if (opened?.kind === 'illegal') this.#ech = echOffer(openedIndex('illegal'));
+    const isIllegal = opened?.kind === 'refused' && opened.refusal.kind === 'illegal-ech';
+    // One that was opened stays that, whatever came behind it.
+    if (isIllegal && ech === null) this.#ech = echOffer(openedIndex('illegal'));
     else if (ech !== null) this.#ech = echOffer(openedIndex(ech));
     if (opened?.kind !== 'accepted') return;
     this.serverName = opened.hello.serverName;

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { ClientAddress, ConnectionOpened, EndReason, OpenConnection } from '../../events.ts';
-import { LINGER_BYTES_MAX, LINGER_TIMEOUT_MS, PENDING_BYTES_MAX } from '../../limits.ts';
+import { LINGER_BYTES_MAX, PENDING_BYTES_MAX } from '../../limits.ts';
 import type {
   BackendOutcome,
   Candidate,
@@ -23,6 +23,7 @@ import { sniffProtocol } from '../../wire/sniff-protocol.ts';
 import { encodeAlert } from '../../wire/tls-alert.ts';
 import type { EngineHost, EngineSettings } from '../engine.ts';
 import { formatEndpoint, relayOutcome } from '../happy-eyeballs.ts';
+import { lingerMs } from '../linger.ts';
 import type { PendingHellos } from '../pending-hellos.ts';
 import { clientOfEnd } from '../proxy-in.ts';
 import type { ProxiedClient, ProxyGate } from '../proxy-in.ts';
@@ -195,7 +196,7 @@ export class PortableConnection {
     this.#log.noteHello(result.hello, host.interest.fingerprints);
     const opened = this.#intake.open(result, host, this.#client);
     this.#log.noteOpened(opened, this.#client);
-    if (opened?.kind === 'illegal') this.#refuse({ kind: 'illegal-ech', illegal: opened });
+    if (opened?.kind === 'refused') this.#refuse(opened.refusal);
     else this.#decide(opened?.hello ?? result.hello);
   }
 
@@ -274,7 +275,7 @@ export class PortableConnection {
 
   /** What has become of an opened hello, once nobody needs to know more. */
   #notePassage(): void {
-    const { passage } = this.#intake;
+    const passage = this.#intake.endPassage();
     const backend = this.#dialing?.last ?? null;
     if (passage === null) return;
     this.#log.notePassage(passage);
@@ -320,16 +321,15 @@ export class PortableConnection {
     if (this.#stage === 'lingering' || this.#stage === 'closed') return;
     this.#settle(verdict.endReason, verdict.detail);
     this.#log.route = verdict.route ?? this.#log.route;
-    if (verdict.answer.kind === 'reset') {
-      this.#abort(verdict.endReason, verdict.detail);
-      return;
-    }
+    if (verdict.answer.kind === 'reset') return this.#abort(verdict.endReason, verdict.detail);
     this.#stage = 'lingering';
     this.#wait.end();
     this.#dialing?.cancel();
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#socket.destroy(), LINGER_TIMEOUT_MS);
-    if (verdict.answer.kind === 'alert') this.#socket.end(encodeAlert(verdict.answer.description));
+    const { answer } = verdict;
+    this.#timer = setTimeout(() => this.#socket.destroy(), lingerMs(answer));
+    if (answer.kind === 'flight') this.#socket.write(answer.bytes);
+    else if (answer.kind === 'alert') this.#socket.end(encodeAlert(answer.description));
     else this.#socket.end();
     this.#socket.resume();
   }

@@ -26,6 +26,13 @@ export class Intake {
     return this.#passage;
   }
 
+  /** Nothing goes through it any more; gives it away. */
+  endPassage(): EchPassage | null {
+    const passage = this.#passage;
+    this.#passage = null;
+    return passage;
+  }
+
   append(chunk: Uint8Array): void {
     this.#stream.append(this.#passage === null ? chunk : this.#passage.fromClient(chunk));
   }
@@ -61,6 +68,7 @@ export class Intake {
     this.#stream = new StreamBuffer();
     this.#stream.append(opened.records);
     this.append(outer.subarray(consumed));
-    return this.#passage.illegal ?? opened;
+    const { illegal } = this.#passage;
+    return illegal === null ? opened : { kind: 'refused', refusal: { kind: 'illegal-ech', illegal } };
   }
 }

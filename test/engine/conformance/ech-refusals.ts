@@ -14,7 +14,7 @@ import {
   expectBytes,
   startRig,
 } from '../../support/ech-rig.ts';
-import { buildClientHello } from '../../support/hello-builder.ts';
+import { buildClientHello, wrapRecord } from '../../support/hello-builder.ts';
 import { connectRaw, startBackend } from '../../support/peers.ts';
 import type { EngineName } from '../conformance.ts';
 
@@ -126,6 +126,31 @@ export function describeEchRefusals(engine: EngineName): void {
   });
 
   describe('a backend that does not know inner hellos', () => {
+    test('may say so by an alert, which its client gets', async t => {
+      const rig = await startRig(t, engine);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(seal(rig.key).outer);
+      const server = await rig.backend.next();
+      const alert = wrapRecord(Uint8Array.of(2, ALERTS.protocol_version), 21);
+      server.end(alert);
+      await expectBytes(client, alert);
+      client.end();
+      assert.equal((await rig.proxy.nextEnd()).echBackend, 'unknown');
+      assert.ok(rig.proxy.notices.some(({ message }) => message.includes('does not speak TLS 1.3')));
+    });
+
+    test('may be no TLS server at all', async t => {
+      const rig = await startRig(t, engine);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(seal(rig.key).outer);
+      const server = await rig.backend.next();
+      server.end('HTTP/1.1 400 Bad Request\r\n\r\n');
+      await expectBytes(client, Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'));
+      client.end();
+      const { echBackend, endReason } = await rig.proxy.nextEnd();
+      assert.deepEqual([echBackend, endReason], ['unknown', 'done']);
+    });
+
     for (const [verifyBackend, count] of [
       ['warn', 1],
       ['off', 0],

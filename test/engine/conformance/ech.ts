@@ -131,6 +131,19 @@ export function describeEch(engine: EngineName): void {
       assert.deepEqual((await rig.proxy.nextEnd()).alpnProtocols, ['h2']);
     });
 
+    test('may be the last that a client sends, and is answered', async t => {
+      const rig = await startRig(t, engine);
+      const { outer, inner } = seal(rig.key);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.end(Buffer.concat([outer, CCS]));
+      const server = await rig.backend.next();
+      const { bytes } = await readToEnd(server);
+      assert.deepEqual(bytes, Buffer.concat([inner, CCS]));
+      server.end(Buffer.concat([SERVER_HELLO, EARLY_DATA]));
+      await expectBytes(client, Buffer.concat([SERVER_HELLO, EARLY_DATA]));
+      assert.equal((await rig.proxy.nextEnd()).endReason, 'done');
+    });
+
     test('is told of to functions of users by its inner name, with the outer one beside it', async t => {
       const calls: unknown[] = [];
       const backend = await startBackend(t);
