@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { makeFolder } from '../../test/support/folders.ts';
 import { KEY_KINDS, createKindAuthority } from '../../test/support/retry-identities.ts';
 import type { IssuedIdentity, KeyKind } from '../../test/support/retry-identities.ts';
-import { RetryResponder } from '../ech/retry-responder.ts';
+import { retryTermsFault } from '../ech/retry-responder.ts';
 import { CHAIN_CERTIFICATES_MAX, ECH_FILE_BYTES_MAX } from '../limits.ts';
 import { coversName, readRetryIdentity } from './ech-retry.ts';
 import type { RetryIdentityFile } from './ech-retry.ts';
@@ -41,7 +41,10 @@ describe('readRetryIdentity()', () => {
       assertUsable(read, issued);
       assert.ok(Math.abs(read.validToMs - Date.now() - 30 * DAY_MS) < DAY_MS);
       assert.ok(read.identity !== null);
-      new RetryResponder([{ publicName: NAME, list: Uint8Array.of(0, 0), identity: read.identity }], () => 0);
+      assert.equal(
+        retryTermsFault({ publicName: NAME, list: Uint8Array.of(0, 0), identity: read.identity }),
+        null,
+      );
       const type = kind.startsWith('RSA') ? 'pkcs1' : kind === 'Ed25519' ? 'pkcs8' : 'sec1';
       const old = createPrivateKey(issued.key).export({ format: 'pem', type }).toString();
       assertUsable(readTexts(t, issued.cert, old), issued);

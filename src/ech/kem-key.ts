@@ -2,7 +2,7 @@
 import { createECDH, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { KEMS, KEM_SIZES } from './hpke-suites.ts';
 import type { KemId } from './hpke-suites.ts';
-import { X25519_SPKI_HEAD, agreeOnCurve, agreeX25519 } from './key-exchange.ts';
+import { agreeOnCurve, agreeX25519 } from './key-exchange.ts';
 
 /** One private key, ready for use; made once for each thread from plain bytes. */
 export interface KemKey {
@@ -13,8 +13,9 @@ export interface KemKey {
   agree(enc: Uint8Array): Uint8Array | null;
 }
 
-/** DER of a PKCS#8 key up to its 32 bytes (RFC 8410 section 7). */
+/** DER of a PKCS#8 key and of a SubjectPublicKeyInfo, up to the 32 bytes of the key (RFC 8410 section 7). */
 const X25519_PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex');
+const X25519_SPKI_HEAD = Buffer.from('302a300506032b656e032100', 'hex');
 
 /**
  * @param privateKey 32 bytes: of X25519 as they are, of P-256 the scalar.

@@ -77,7 +77,10 @@ describe('RetryResponder.answer()', () => {
             const parts = { cipherSuites: [suite], signatureAlgorithms: [0x0401, scheme] };
             const flight = handshake(helloWith(parts, key), { signer, key });
             assert.deepEqual([flight.suite, flight.group, flight.scheme], [suite, key.group, scheme]);
-            assert.deepEqual(flight.certificates.map(Buffer.from), CERTIFICATES.map(Buffer.from));
+            assert.deepEqual(
+              flight.certificates,
+              CERTIFICATES.map(one => Buffer.from(one)),
+            );
           }
         }
       }

@@ -9,7 +9,7 @@ function createBudget(pieceMs: number) {
   return {
     wait: (ms: number): void => void (now += ms),
     /** Pieces done until there is no time left. */
-    drain(): number {
+    drain: (): number => {
       for (let count = 0; count < 1_000; count++) {
         const done = budget.spend(() => {
           now += pieceMs;

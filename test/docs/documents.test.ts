@@ -4,6 +4,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, test } from 'node:test';
 import { fromJSONSchema } from 'zod';
+import { generateKey } from '../../src/cli/ech/keygen.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { ECH_ALERT_OF_CODE } from '../../src/ech/ech-error.ts';
 import { inspectConfig } from '../../src/config/check-config.ts';
@@ -16,6 +17,7 @@ import { createMetrics } from '../../src/index.ts';
 import { ACCESS_LOG_FORMATS, formatAccessLine } from '../../src/observability/access-log.ts';
 import { ALERT_OF_CODE } from '../../src/wire/hello-error.ts';
 import { PROXY_ERROR_CODES } from '../../src/wire/proxy-header.ts';
+import { makeFolder } from '../support/folders.ts';
 import { run } from '../support/programs.ts';
 import { commandFile, projectRoot } from '../support/project.ts';
 import { startProxy } from '../support/proxies.ts';
@@ -82,9 +84,11 @@ describe('the configuration samples of the papers', () => {
 
   test('are there', () => assert.ok(samples.some(({ paper }) => paper === 'README.md')));
 
-  test('are fit, without a warning', () => {
+  test('are fit, without a warning', t => {
+    const keys = makeFolder(t, {});
+    generateKey({ publicName: 'public.example.com', kem: 'x25519', out: keys });
     for (const { paper, text } of samples) {
-      const { value, problems } = parseSource(paper, text);
+      const { value, problems } = parseSource(paper, text.replaceAll('/etc/sniway/ech', keys));
       assert.deepEqual([...problems, ...inspectConfig(value).problems], [], paper);
     }
   });
@@ -114,9 +118,10 @@ describe('the command lines of the papers and of --help', () => {
     );
 
   test('name only flags that there are', async t => {
-    const commands = ['check', 'explain', 'init', 'upgrade'];
+    const ech = ['keygen', 'show', 'dns', 'rotate', 'import', 'export'].map(name => ['ech', name]);
+    const commands = [['check'], ['explain'], ['init'], ['upgrade'], ...ech];
     const helps = await Promise.all(
-      commands.map(command => run(t, [process.execPath, commandFile, command, '--help'])),
+      commands.map(command => run(t, [process.execPath, commandFile, ...command, '--help'])),
     );
     const stdout = helps.map(help => help.stdout).join('');
     const known = new Set(flagsIn(stdout));

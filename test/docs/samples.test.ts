@@ -38,12 +38,13 @@ test('every block of the papers has somebody who looks after it', () => {
   assert.equal(fences, 2 * BLOCKS.length, 'a fence that is not closed, indented, or of no language');
   for (const { paper, language, text } of BLOCKS) {
     const isHeld =
-      // documents.test.ts checks those; home-router.test.ts and upgrade.test.ts run the shell lines of theirs.
+      // documents.test.ts checks those; home-router, upgrade and ech.test.ts run the shell lines of theirs.
       language === 'yaml' ||
       (language === 'conf' && paper === 'docs/home-router.md') ||
       ['sh', 'ts'].includes(language) ||
       (language === 'text' &&
-        (isDrawing(text) || ['README.md', 'docs/metrics.md', 'docs/upgrade.md'].includes(paper)));
+        (isDrawing(text) ||
+          ['README.md', 'docs/ech.md', 'docs/metrics.md', 'docs/upgrade.md'].includes(paper)));
     assert.ok(isHeld, `${paper}: nobody looks after this ${language} block:\n${text}`);
   }
 });
@@ -55,9 +56,9 @@ describe('the shell lines of the papers', () => {
       .split('\n')
       .map(line => ({ paper, line })),
   );
-  /** home-router, upgrade and reload.test.ts run all of their pages; documents.test.ts lets `sniway check` look at command lines. */
+  /** home-router, upgrade, reload and ech.test.ts run all of their pages; documents.test.ts lets `sniway check` look at command lines. */
   const isRunElsewhere = (paper: string, line: string): boolean =>
-    ['docs/home-router.md', 'docs/upgrade.md', 'docs/reload.md'].includes(paper) ||
+    ['docs/home-router.md', 'docs/upgrade.md', 'docs/reload.md', 'docs/ech.md'].includes(paper) ||
     line.startsWith('sniway -');
 
   test('are the command, or scripts that there are', () => {

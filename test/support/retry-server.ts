@@ -13,10 +13,15 @@ export interface RetryServer {
   readonly seen: readonly { readonly hello: ClientHello; readonly answer: RetryAnswer }[];
 }
 
-export async function startRetryServer(t: TestContext, responder: RetryResponder): Promise<RetryServer> {
+/** @param isBrief Whether its own side ends with the answer. */
+export async function startRetryServer(
+  t: TestContext,
+  responder: RetryResponder,
+  isBrief = false,
+): Promise<RetryServer> {
   const seen: { hello: ClientHello; answer: RetryAnswer }[] = [];
   const sockets = new Set<Socket>();
-  const server = createServer(socket => {
+  const server = createServer({ allowHalfOpen: true }, socket => {
     sockets.add(socket);
     socket.on('error', () => undefined);
     const reader = new HelloReader();
@@ -26,11 +31,14 @@ export async function startRetryServer(t: TestContext, responder: RetryResponder
       const result = reader.read(stream);
       if (result.kind !== 'complete') return;
       socket.off('data', read);
+      // What comes from here on is never looked at.
       socket.resume();
+      socket.on('end', () => socket.end());
       const answer = responder.answer(result.hello);
       seen.push({ hello: result.hello, answer });
       if (answer?.kind === 'flight') socket.write(answer.bytes);
-      else socket.end(answer?.kind === 'illegal' ? encodeAlert(answer.alert) : '');
+      if (answer?.kind === 'illegal') socket.write(encodeAlert(answer.alert));
+      if (isBrief || answer?.kind !== 'flight') socket.end();
     };
     socket.on('data', read);
   });

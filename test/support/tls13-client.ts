@@ -10,7 +10,7 @@ import {
   verify,
 } from 'node:crypto';
 import type { CipherGCMTypes, KeyObject } from 'node:crypto';
-import { GROUPS, X25519_SPKI_HEAD } from '../../src/ech/key-exchange.ts';
+import { GROUPS } from '../../src/ech/key-exchange.ts';
 import type { GroupId } from '../../src/ech/key-exchange.ts';
 import {
   finishedData,
@@ -55,13 +55,10 @@ export function createClientKey(group: GroupId): ClientKey {
     const { privateKey, publicKey } = generateKeyPairSync('x25519');
     return {
       group,
-      share: publicKey.export({ format: 'der', type: 'spki' }).subarray(X25519_SPKI_HEAD.length),
+      share: Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'),
       agree(share) {
-        const key = Buffer.concat([X25519_SPKI_HEAD, share]);
-        return diffieHellman({
-          privateKey,
-          publicKey: createPublicKey({ key, format: 'der', type: 'spki' }),
-        });
+        const key = { kty: 'OKP', crv: 'X25519', x: Buffer.from(share).toString('base64url') };
+        return diffieHellman({ privateKey, publicKey: createPublicKey({ key, format: 'jwk' }) });
       },
     };
   }
