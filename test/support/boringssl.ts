@@ -15,7 +15,7 @@ export const BORINGSSL = 'bssl-tool';
 /** The server answers a request; without it, it ends a connection once its own input has ended. */
 export const WEB = '-www';
 
-const CONNECTS_MAX = 400;
+const STARTS_MAX = 3;
 
 export interface BoringKey {
   readonly configFile: string;
@@ -47,10 +47,8 @@ export async function generateEch(t: TestContext, { configId = 7 } = {}): Promis
 
 /** Its server, which takes one connection after the other; the port, once one is taken. */
 export async function startBoringServer(t: TestContext, ...flags: string[]): Promise<number> {
-  const port = await freePort();
-  start(t, [BORINGSSL, 'server', '-accept', String(port), '-loop', ...flags]).endInput();
-  const probe = await connectSoon(port);
-  probe.destroy();
+  const { port, socket } = await startServing(t, '-loop', ...flags);
+  socket.destroy();
   return port;
 }
 
@@ -66,9 +64,7 @@ export async function startBoringServers(t: TestContext, ...flags: string[]): Pr
   };
   const serve = async (client: Socket): Promise<void> => {
     hold(client);
-    const port = await freePort();
-    start(t, [BORINGSSL, 'server', '-accept', String(port), ...flags]).endInput();
-    const server = await connectSoon(port);
+    const { socket: server } = await startServing(t, ...flags);
     hold(server);
     if (client.destroyed) return void server.destroy();
     client.pipe(server).pipe(client);
@@ -114,18 +110,37 @@ export function boringClient(
   return client.finished;
 }
 
-/** Connects to a server that is about to listen. */
-async function connectSoon(port: number): Promise<Socket> {
-  for (let attempt = 1; ; attempt++) {
+/** Starts a server, with the first connection to it. Another program may be quicker to take the port. */
+async function startServing(t: TestContext, ...flags: string[]): Promise<{ port: number; socket: Socket }> {
+  let said = '';
+  for (let attempt = 0; attempt < STARTS_MAX; attempt++) {
+    const port = await freePort();
+    const server = start(t, [BORINGSSL, 'server', '-accept', String(port), ...flags]);
+    server.endInput();
+    let isRunning = true;
+    const ended = server.finished.then(({ stderr }) => {
+      isRunning = false;
+      said = stderr;
+    });
+    const socket = await connectWhile(port, () => isRunning);
+    if (socket !== null) return { port, socket };
+    await ended;
+  }
+  throw new Error(`the server does not listen: ${said}`);
+}
+
+/** Connects to a server that is about to listen; null if it has ended instead. */
+async function connectWhile(port: number, isRunning: () => boolean): Promise<Socket | null> {
+  while (isRunning()) {
     const socket = connect(port, '127.0.0.1');
     try {
       await once(socket, 'connect');
       return socket;
-    } catch (error) {
-      if (attempt === CONNECTS_MAX) throw error;
+    } catch {
       await new Promise(resolve => {
         setTimeout(resolve, 5);
       });
     }
   }
+  return null;
 }

@@ -1,21 +1,20 @@
 /** Chromium without a screen, with DNS over HTTPS and an authority of the test's: it takes nothing from anywhere else. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { DevTools } from './devtools.ts';
 import type { Message } from './devtools.ts';
-import { makeFolder } from './folders.ts';
 import { fillDatabase } from './nss.ts';
 import type { TrustedAuthority } from './tls-backends.ts';
 
 /** What a test needs that starts one. */
 export const CHROMIUM_PROGRAMS = ['chromium', 'certutil'] as const;
 
-const VISIT_MS_MAX = 20_000;
-/** Of Chromium's words for when to connect ahead. */
-const NEVER = 2;
+/** For a start, or a visit. */
+const STEP_MS_MAX = 20_000;
 
 const FLAGS = [
   '--headless',
@@ -45,7 +44,7 @@ export interface Visit {
 }
 
 export interface Chromium {
-  /** Loads a page, within VISIT_MS_MAX. */
+  /** Loads a page, within STEP_MS_MAX. */
   visit(url: string): Promise<Visit>;
 }
 
@@ -62,18 +61,15 @@ export async function startChromium(
   authority: TrustedAuthority,
   { doh, ech = true }: ChromiumOptions,
 ): Promise<Chromium> {
-  const home = makeFolder(t, {});
+  const home = mkdtempSync(join(tmpdir(), 'sniway-test-'));
   // Where NSS keeps the authorities of a user.
   const database = join(home, '.pki', 'nssdb');
   mkdirSync(database, { recursive: true });
   await fillDatabase(t, database, authority.caFile);
   const profile = join(home, 'profile');
-  mkdirSync(join(profile, 'Default'), { recursive: true });
+  mkdirSync(profile);
   const state = { dns_over_https: { mode: 'secure', templates: doh }, ssl: { ech_enabled: ech } };
   writeFileSync(join(profile, 'Local State'), JSON.stringify(state));
-  // No connections ahead of their use: a server that takes one after the other would wait for theirs.
-  const preferences = { net: { network_prediction_options: NEVER } };
-  writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
   const flags = [
     ...FLAGS,
     `--user-data-dir=${profile}`,
@@ -83,25 +79,33 @@ export async function startChromium(
   const env = { PATH: process.env['PATH'], HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home };
   const [program] = CHROMIUM_PROGRAMS;
   const stdio = ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] as const;
-  // The first of a group of processes, all of which end with it.
+  // The first of a group of processes.
   const child = spawn(program, flags, { env, stdio: [...stdio], detached: true });
   let stderr = '';
   child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   child.on('error', error => (stderr += error.message));
-  t.after(() => endGroup(child.pid));
   const devtools = new DevTools(child.stdio[3] as Writable, child.stdio[4] as Readable);
-  return {
-    async visit(url) {
-      const timer = setTimeout(() => endGroup(child.pid), VISIT_MS_MAX);
-      try {
-        return await visit(devtools, url);
-      } catch (error) {
-        throw new Error(`no visit of ${url}: ${stderr}`, { cause: error });
-      } finally {
-        clearTimeout(timer);
-      }
-    },
+  /** Everything ends with the browser that takes too long for something. */
+  const bounded = async <T>(what: string, done: Promise<T>): Promise<T> => {
+    const timer = setTimeout(() => endGroup(child.pid), STEP_MS_MAX);
+    try {
+      return await done;
+    } catch (error) {
+      throw new Error(`${what}: ${stderr}`, { cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
   };
+  t.after(async () => {
+    await bounded(
+      'end',
+      devtools.call('Browser.close').then(() => devtools.ended),
+    ).catch(() => undefined);
+    endGroup(child.pid);
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+  });
+  await bounded('start', devtools.call('Browser.getVersion'));
+  return { visit: url => bounded(`visit of ${url}`, visit(devtools, url)) };
 }
 
 async function visit(devtools: DevTools, url: string): Promise<Visit> {
