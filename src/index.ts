@@ -2,7 +2,7 @@
 export { createProxy } from './proxy.ts';
 export type { CloseOptions, CloseResult, ProxyEvents, ReloadResult, SniProxy } from './sni-proxy.ts';
 export { defineConfig } from './config/define-config.ts';
-export type { EchConfig, RouteEch } from './config/ech-settings.ts';
+export type { EchConfig, EchRetryConfig, RouteEch } from './config/ech-settings.ts';
 export type {
   AdminConfig,
   AnswerName,

@@ -1,6 +1,6 @@
 /**
- * Every bound and default time-out of Sniway, with unit and reason. A number that limits anything stands here and
- * nowhere else.
+ * Every bound and default time-out of Sniway, with unit and reason. A number that limits anything stands here, or in
+ * ech-limits.ts, and nowhere else.
  */
 
 /** Bytes of handshake message that a ClientHello may announce; post-quantum shares and tickets stay far below. */
@@ -372,19 +372,4 @@ export const HELLO_PACE_GRACE_MS = 4_000;
 /** The part of a lifetime that chance may take off, so that relays begun together do not end together. */
 export const LIFETIME_JITTER = 0.1;
 
-/** Milliseconds that a backend may take to answer an inner hello; what the client sends meanwhile has to be kept. */
-export const ECH_ANSWER_TIMEOUT_MS = 60_000;
-
-/** Backends that are told of, between two reloads, because they do not know inner hellos: names clients choose may lead to many. */
-export const ECH_FAULTS_MAX = 256;
-
-/** Configurations in one ECHConfigList that is read; published lists have one to three. */
-export const ECH_CONFIGS_MAX = 64;
-/** Keys for Encrypted ClientHello at once: each may cost a hello 0.2 ms where all of them are tried. */
-export const ECH_KEYS_MAX = 64;
-/** Bytes of one file of such keys; a list may have 64 KiB, and base64 makes a third more of it. */
-export const ECH_FILE_BYTES_MAX = 128 * 1024;
-/** Bytes of a ServerHello, its header included, that is looked at; post-quantum shares take some two thousand. */
-export const SERVER_HELLO_BYTES_MAX = 16 * 1024;
-/** Bytes that clients pad shorter names to, in keys that are made here: longer than nearly all names. */
-export const ECH_NAME_LENGTH = 64;
+export * from './ech-limits.ts';

@@ -1,5 +1,6 @@
 /** The hello that counts: the one in clear, or the one that was encrypted in it. */
 import type { EchAccepted } from './ech/ech-opener.ts';
+import type { RetryAnswer } from './ech/retry-responder.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { Client, Refusal } from './verdict.ts';
 import type { ClientHello } from './wire/client-hello.ts';
@@ -29,7 +30,7 @@ export function openHello(
     case 'undecryptable': {
       const { configId, isPublicName } = opening;
       client.ech = { kind: 'undecryptable', configId, isPublicName, ...facts };
-      return null;
+      return isPublicName ? answerRetry(ech.responder.answer(hello)) : null;
     }
     case 'accepted': {
       const { configId, publicName } = opening;
@@ -37,5 +38,18 @@ export function openHello(
       client.ech = { kind: 'accepted', configId, isPublicName, ...facts };
       return opening;
     }
+  }
+}
+
+/** Null where a route takes it. */
+function answerRetry(answer: RetryAnswer): OpenedHello {
+  if (answer === null) return null;
+  switch (answer.kind) {
+    case 'flight':
+      return { kind: 'refused', refusal: { kind: 'ech-retry', flight: answer.bytes } };
+    case 'busy':
+      return { kind: 'refused', refusal: { kind: 'limit', detail: 'ech retries' } };
+    case 'illegal':
+      return { kind: 'refused', refusal: { kind: 'illegal-ech', illegal: answer } };
   }
 }

@@ -7,6 +7,8 @@ import type { PlainPool } from './backends/plain-pool.ts';
 import { Pool, literalEndpoint } from './backends/pool.ts';
 import { EchOpener } from './ech/ech-opener.ts';
 import type { EchKey } from './ech/ech-opener.ts';
+import { RetryResponder } from './ech/retry-responder.ts';
+import type { RetryTerms } from './ech/retry-responder.ts';
 import { SniwayError } from './errors.ts';
 import type { PlainClients } from './limiting/access-rules.ts';
 import { createAccessRules } from './limiting/access-rules.ts';
@@ -102,6 +104,8 @@ export interface ProxyIn {
 /** Encrypted ClientHello. Plain data, private keys included: nothing shows it. */
 export interface PlainEch {
   readonly keys: readonly EchKey[];
+  /** What this proxy itself tells clients with an old key; keys of certificates included. */
+  readonly retry: readonly RetryTerms[];
   readonly requirePublicName: boolean;
   readonly trialDecryption: boolean;
   /** Name of the route for hellos to a public name that no key opens; null for the route of that name. */
@@ -157,6 +161,7 @@ export interface SnapshotRoute {
 /** What opens encrypted hellos, and where those go that have no route of their own. */
 export interface SnapshotEch {
   readonly opener: EchOpener;
+  readonly responder: RetryResponder;
   readonly fallback: SnapshotRoute | null;
   readonly unknownInner: SnapshotRoute | null;
   readonly verifiesBackends: boolean;
@@ -202,11 +207,12 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
 }
 
 function createEch(plain: PlainEch, routes: readonly SnapshotRoute[]): SnapshotEch {
-  const { keys, fallback, unknownInner, verifiesBackends, hidesInnerNames } = plain;
+  const { keys, retry, fallback, unknownInner, verifiesBackends, hidesInnerNames } = plain;
   const named = (name: string | null): SnapshotRoute | null =>
     routes.find(route => route.name === name) ?? null;
   return {
     opener: new EchOpener(keys, plain),
+    responder: new RetryResponder(retry, () => performance.now()),
     fallback: named(fallback),
     unknownInner: named(unknownInner),
     verifiesBackends,

@@ -54,6 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const UNIT_OF_FILE: Readonly<Record<string, string>> = {
   'errors.ts': 'base',
   'limits.ts': 'base',
+  'ech-limits.ts': 'base',
   'events.ts': 'base',
   'verdict.ts': 'verdict',
   'decide.ts': 'decide',

@@ -29,7 +29,7 @@ export interface EchFiles {
 /** What files of keys in a folder end in. */
 export const ECH_FILE_SUFFIX = '.ech';
 /** Read, write and execute for the group and for others. */
-const OPEN_TO_OTHERS = 0o077;
+export const OPEN_TO_OTHERS = 0o077;
 
 /** Reads each path, a file or a folder of files that end in `.ech`; does not throw for what is in them. */
 export function readEchFiles(paths: readonly string[]): EchFiles {

@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import { listEchFiles } from './ech-files.ts';
 import type { LoadedConfig } from './merge-included.ts';
-import { asTexts, isObject } from './read-value.ts';
+import { asObject, asPlaced, asTexts, isObject } from './read-value.ts';
 
 /** The configuration with paths that hold wherever the process was started. */
 export function placeEchPaths(loaded: LoadedConfig): LoadedConfig {
@@ -11,14 +11,30 @@ export function placeEchPaths(loaded: LoadedConfig): LoadedConfig {
   const { ech } = value;
   const place = (path: unknown): unknown =>
     typeof path === 'string' && path !== '' ? resolve(dirname(source.file), path) : path;
-  const keys = Array.isArray(ech['keys']) ? ech['keys'].map(place) : place(ech['keys']);
-  return { ...loaded, value: { ...value, ech: { ...ech, keys } } };
+  const placeFiles = (one: unknown): unknown =>
+    isObject(one) ? { ...one, certificate: place(one['certificate']), key: place(one['key']) } : one;
+  const placed = {
+    ...ech,
+    ...('keys' in ech ? { keys: eachOf(ech['keys'], place) } : {}),
+    ...('retry' in ech ? { retry: eachOf(ech['retry'], placeFiles) } : {}),
+  };
+  return { ...loaded, value: { ...value, ech: placed } };
 }
 
 /** Every file and folder that is looked at for the keys of a configuration, checked or not. */
 export function echPathsOf(input: unknown): readonly string[] {
   if (!isObject(input) || !isObject(input['ech'])) return [];
-  return asTexts(input['ech']['keys'], []).flatMap(({ text }) => [text, ...filesOf(text)]);
+  const { keys, retry } = input['ech'];
+  const ofKeys = asTexts(keys, []).flatMap(({ text }) => [text, ...filesOf(text)]);
+  const ofRetry = asPlaced(retry, []).flatMap(({ value }) => {
+    const { certificate, key } = asObject(value);
+    return [...asTexts(certificate, []), ...asTexts(key, [])].map(({ text }) => text);
+  });
+  return [...ofKeys, ...ofRetry];
+}
+
+function eachOf(value: unknown, change: (one: unknown) => unknown): unknown {
+  return Array.isArray(value) ? value.map(change) : change(value);
 }
 
 /** None for a path that leads nowhere: it is watched itself. */

@@ -1,12 +1,26 @@
 /** The part of the schema that is about Encrypted ClientHello. */
 import * as z from 'zod';
 import { ECH_KEYS_MAX } from '../limits.ts';
-import type { EchConfig } from './ech-settings.ts';
+import type { EchConfig, EchRetryConfig } from './ech-settings.ts';
 import { word } from './schema-parts.ts';
 import type { Shape } from './schema-parts.ts';
 
 const path = z.string().min(1, 'give the path of a file, or of a folder of files that end in .ech');
 const routeName = z.string().min(1, 'give the name of a route');
+
+export const echRetry = z.strictObject({
+  certificate: z
+    .string()
+    .min(1, 'give the path of a PEM file')
+    .meta({
+      description: 'PEM file: the certificate of public names, then those that lead to its authority',
+      examples: ['/etc/sniway/public.crt'],
+    }),
+  key: z
+    .string()
+    .min(1, 'give the path of a PEM file')
+    .meta({ description: 'PEM file: its private key', examples: ['/etc/sniway/public.key'] }),
+} satisfies Shape<EchRetryConfig>);
 
 export const ech = z.strictObject({
   keys: z
@@ -19,6 +33,12 @@ export const ech = z.strictObject({
     .optional()
     .describe(
       'Name of the route that takes hellos for a public name that no key opens. Default: the route of the public name',
+    ),
+  retry: z
+    .union([echRetry, z.array(echRetry).max(ECH_KEYS_MAX)])
+    .optional()
+    .describe(
+      'Certificates for public names, to tell clients with an old key of the newest one. Default: none',
     ),
   unknownInner: routeName.optional().meta({
     description: 'What becomes of an inner name that no route takes: alert, or the name of a route',

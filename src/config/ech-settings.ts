@@ -17,6 +17,11 @@ export interface EchConfig {
    */
   readonly fallback?: string | undefined;
   /**
+   * Certificates for the public names: a hello for one of them that no key opens is answered by this proxy itself, which
+   * tells the client the newest key and nothing else. Such a name leads to nothing else then. Default: none.
+   */
+  readonly retry?: OneOrMany<EchRetryConfig> | undefined;
+  /**
    * What becomes of an inner name that no route takes: `alert` for unrecognized_name, or the name of the route that
    * takes it. Default `alert`.
    */
@@ -32,6 +37,14 @@ export interface EchConfig {
    * one, and every route that may be reached so needs a `name` of its own. Default true.
    */
   readonly logInnerName?: boolean | undefined;
+}
+
+/** PEM files; relative paths as for `keys`. */
+export interface EchRetryConfig {
+  /** The certificate of one or more public names, then those that lead to its authority. */
+  readonly certificate: string;
+  /** Its private key, without a password. */
+  readonly key: string;
 }
 
 /**

@@ -29,6 +29,7 @@ describe('the ech of a configuration', () => {
     const { keys, ...settings } = config!.ech!;
     assert.equal(keys.length, 2);
     assert.deepEqual(settings, {
+      retry: [],
       fallback: null,
       unknownInner: null,
       requirePublicName: false,

@@ -4,14 +4,16 @@ import type { EchKeyInfo } from '../events.ts';
 import { createRouteTable } from '../routing/route-table.ts';
 import type { PlainEch, PlainRoute } from '../snapshot.ts';
 import { nameRoutes } from './check-routes.ts';
+import { readRetryIdentity } from './ech-retry.ts';
 import { readEchFiles } from './ech-files.ts';
 import type { EchFile } from './ech-files.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';
 import { didYouMean } from './nearest-word.ts';
 import { quote } from './plain-text.ts';
+import { planRetry } from './plan-retry.ts';
 import type { RouteDraft } from './read-routes.ts';
-import { asObject, asTexts, isObject } from './read-value.ts';
+import { asObject, asPlaced, asTexts, isObject } from './read-value.ts';
 
 export interface ReadEch {
   readonly plain: PlainEch;
@@ -32,10 +34,28 @@ export function readEch(input: unknown, drafts: readonly RouteDraft[], findings:
     findings.push(errorAt(at, 'there is no private key in it: sniway ech keygen makes one'));
   }
   findings.push(...findHiddenNames(ech, drafts));
-  return { plain: { keys, ...readSettings(ech) }, keys: files.flatMap(describeKeys) };
+  const retry = readRetry(ech, files, findings);
+  return { plain: { keys, retry, ...readSettings(ech) }, keys: files.flatMap(describeKeys) };
 }
 
-function readSettings(ech: Values): Omit<PlainEch, 'keys'> {
+/** The certificates for public names, with what is told under each. */
+function readRetry({ retry }: Values, files: readonly EchFile[], findings: Finding[]): PlainEch['retry'] {
+  const identities = asPlaced(retry, ['ech', 'retry']).flatMap(({ value, path }) => {
+    const { certificate, key } = asObject(value);
+    if (typeof certificate !== 'string' || typeof key !== 'string') return [];
+    const identity = readRetryIdentity(certificate, key);
+    findings.push(...identity.problems.map(message => errorAt(path, message)));
+    findings.push(...identity.warnings.map(message => warningAt(path, message)));
+    return [identity];
+  });
+  if (identities.length === 0) return [];
+  const { terms, problems, warnings } = planRetry(files, identities);
+  findings.push(...problems.map(message => errorAt(['ech', 'retry'], message)));
+  findings.push(...warnings.map(message => warningAt(['ech', 'retry'], message)));
+  return terms;
+}
+
+function readSettings(ech: Values): Omit<PlainEch, 'keys' | 'retry'> {
   const { fallback, unknownInner } = ech;
   return {
     fallback: typeof fallback === 'string' ? fallback : null,
@@ -53,13 +73,13 @@ const ALERT = 'alert';
 /** What is wrong with `ech` and the `ech` of routes, once all routes have their names. */
 export function findEchProblems(ech: ReadEch | null, drafts: readonly RouteDraft[]): Finding[] {
   if (ech === null) return findWithoutKeys(drafts);
-  const { plain, keys } = ech;
+  const { plain } = ech;
   const routes = nameRoutes(drafts);
   return [
     ...findStranger(plain.fallback, 'fallback', routes),
     ...findStranger(plain.unknownInner, 'unknownInner', routes),
     ...findDialledUnknown(plain.unknownInner, routes),
-    ...(plain.fallback === null ? findLostPublicNames(keys, routes) : []),
+    ...(plain.fallback === null ? findLostPublicNames(ech, routes) : findIdle(ech)),
   ];
 }
 
@@ -93,12 +113,23 @@ function findDialledUnknown(name: string | null, routes: readonly PlainRoute[]):
   return [errorAt(['ech', 'unknownInner'], message)];
 }
 
-function findLostPublicNames(keys: readonly EchKeyInfo[], routes: readonly PlainRoute[]): Finding[] {
+/** Public names whose stale clients are told nothing by this proxy itself. */
+function unansweredNames({ plain, keys }: ReadEch): readonly string[] {
+  const answered = new Set(plain.retry.map(({ publicName }) => publicName));
+  return [...new Set(keys.map(({ publicName }) => publicName))].filter(name => !answered.has(name));
+}
+
+function findIdle(ech: ReadEch): Finding[] {
+  if (ech.keys.length === 0 || unansweredNames(ech).length > 0) return [];
+  const message = 'nothing gets there: "retry" answers for every public name; remove one of the two';
+  return [warningAt(['ech', 'fallback'], message)];
+}
+
+function findLostPublicNames(ech: ReadEch, routes: readonly PlainRoute[]): Finding[] {
   const { table } = createRouteTable(routes);
-  const names = new Set(keys.map(({ publicName }) => publicName));
-  return [...names].flatMap(name => {
+  return unansweredNames(ech).flatMap(name => {
     if (table.match(name, { alpnProtocols: [] }) >= 0) return [];
-    const message = `clients with an old key get nowhere: no route takes the public name ${quote(name)}; say in "fallback" which one does`;
+    const message = `clients with an old key get nowhere: no route takes the public name ${quote(name)}; say in "fallback" which one does, or give "retry" a certificate for it`;
     return [warningAt(['ech'], message)];
   });
 }

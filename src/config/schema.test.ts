@@ -98,6 +98,7 @@ const OBJECTS: [name: string, node: Node | undefined, keys: string[]][] = [
     [
       'keys',
       'fallback',
+      'retry',
       'unknownInner',
       'requirePublicName',
       'trialDecryption',

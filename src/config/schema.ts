@@ -18,7 +18,7 @@ import {
 } from '../limits.ts';
 import { parseAdminTarget } from './admin.ts';
 import { ANSWER_NAMES } from './answer.ts';
-import { ech } from './ech-schema.ts';
+import { ech, echRetry } from './ech-schema.ts';
 import type { Finding } from './findings.ts';
 import { toFindings } from './issue-findings.ts';
 import { clients, limits, proxyLimits, spans } from './limit-schema.ts';
@@ -221,6 +221,7 @@ const KEYS = {
   policies: Object.keys(policies.shape),
   guard: Object.keys(guard.shape),
   ech: Object.keys(ech.shape),
+  'ech.retry': Object.keys(echRetry.shape),
   resolver: Object.keys(resolver.shape),
   timeouts: Object.keys(timeouts.shape),
   tcp: Object.keys(tcp.shape),

@@ -1,6 +1,7 @@
 /** Whether a backend has taken the inner hello as one: eight bytes of its ServerHello say so (RFC 9849 section 7.2). */
-import { createHash, createHmac } from 'node:crypto';
 import { ByteReader } from '../wire/byte-reader.ts';
+import { hashMessages, hkdfExpandLabel, hkdfExtract } from './tls13-schedule.ts';
+import type { TlsHash } from './tls13-schedule.ts';
 
 /** Handshake messages, each with its 4-byte header. */
 export interface ConfirmedHandshake {
@@ -15,7 +16,7 @@ const RANDOM_OFFSET = 6;
 const RANDOM_BYTES = 32;
 const CONFIRMATION_BYTES = 8;
 const CONFIRMATION_OFFSET = RANDOM_OFFSET + RANDOM_BYTES - CONFIRMATION_BYTES;
-const LABEL = Buffer.from('tls13 ech accept confirmation');
+const LABEL = 'ech accept confirmation';
 const TLS_AES_256_GCM_SHA384 = 0x1302;
 const MESSAGE_HASH = 254;
 
@@ -27,26 +28,16 @@ export function isAcceptConfirmed({ hello, retry, serverHello }: ConfirmedHandsh
   const zeroed = Uint8Array.from(serverHello);
   zeroed.fill(0, CONFIRMATION_OFFSET, RANDOM_OFFSET + RANDOM_BYTES);
   const first = retry === null ? [hello] : [hashOfHello(hello, hash), retry.request, retry.hello];
-  const transcript = createHash(hash);
-  for (const message of [...first, zeroed]) transcript.update(message);
-  const context = transcript.digest();
+  const context = hashMessages(hash, [...first, zeroed]);
   const random = hello.subarray(RANDOM_OFFSET, RANDOM_OFFSET + RANDOM_BYTES);
-  const secret = createHmac(hash, new Uint8Array(context.length)).update(random).digest();
-  // HKDF-Expand-Label (RFC 8446 section 7.1); one block suffices.
-  const expected = createHmac(hash, secret)
-    .update(Uint8Array.of(0, CONFIRMATION_BYTES, LABEL.length))
-    .update(LABEL)
-    .update(Uint8Array.of(context.length))
-    .update(context)
-    .update(Uint8Array.of(1))
-    .digest()
-    .subarray(0, CONFIRMATION_BYTES);
+  const secret = hkdfExtract(hash, new Uint8Array(0), random);
+  const expected = hkdfExpandLabel(hash, secret, { label: LABEL, context, length: CONFIRMATION_BYTES });
   return expected.equals(serverHello.subarray(CONFIRMATION_OFFSET, CONFIRMATION_OFFSET + CONFIRMATION_BYTES));
 }
 
 /** What stands for the first hello in the transcript once there is a second one (RFC 8446 section 4.4.1). */
-function hashOfHello(hello: Uint8Array, hash: 'sha256' | 'sha384'): Uint8Array {
-  const digest = createHash(hash).update(hello).digest();
+function hashOfHello(hello: Uint8Array, hash: TlsHash): Uint8Array {
+  const digest = hashMessages(hash, [hello]);
   return Uint8Array.of(MESSAGE_HASH, 0, 0, digest.length, ...digest);
 }
 

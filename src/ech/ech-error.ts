@@ -39,6 +39,23 @@ export const ECH_ALERT_OF_CODE = {
   /** The client sent something else than the handshake allows, or too much of it. */
   'unexpected-message': ALERTS.unexpected_message,
   'record-overflow': ALERTS.record_overflow,
+  /** From here on, what keeps a hello that could not be opened from being told of fresh keys. It offers no TLS 1.3. */
+  'no-tls13': ALERTS.protocol_version,
+  /** It offers compression, which TLS 1.3 has not. */
+  'compression-offered': ALERTS.illegal_parameter,
+  'no-common-cipher': ALERTS.handshake_failure,
+  /** It has no key share of a group that is known here. */
+  'no-common-group': ALERTS.handshake_failure,
+  /** It takes no signature that the certificate's key can make. */
+  'no-common-signature': ALERTS.handshake_failure,
+  /** It lacks an extension that TLS 1.3 asks for (RFC 8446 section 9.2). */
+  'missing-extension': ALERTS.missing_extension,
+  /** The lengths in key_share disagree. */
+  'key-share-malformed': ALERTS.decode_error,
+  /** A key share is there twice, of a group that is not offered, or no public key. */
+  'key-share-illegal': ALERTS.illegal_parameter,
+  /** Something follows pre_shared_key, which has to be the last extension. */
+  'psk-not-last': ALERTS.illegal_parameter,
 } as const;
 
 const ALERTS_OF_ALL = { ...ALERT_OF_CODE, ...ECH_ALERT_OF_CODE };

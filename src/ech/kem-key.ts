@@ -1,13 +1,8 @@
 /** The private half of a key encapsulation: Diffie-Hellman on X25519 or P-256 (RFC 9180 section 4.1). */
-import {
-  createECDH,
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-} from 'node:crypto';
+import { createECDH, createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { KEMS, KEM_SIZES } from './hpke-suites.ts';
 import type { KemId } from './hpke-suites.ts';
+import { agreeOnCurve, agreeX25519 } from './key-exchange.ts';
 
 /** One private key, ready for use; made once for each thread from plain bytes. */
 export interface KemKey {
@@ -21,7 +16,6 @@ export interface KemKey {
 /** DER of a PKCS#8 key and of a SubjectPublicKeyInfo, up to the 32 bytes of the key (RFC 8410 section 7). */
 const X25519_PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const X25519_SPKI_HEAD = Buffer.from('302a300506032b656e032100', 'hex');
-const UNCOMPRESSED_POINT = 4;
 
 /**
  * @param privateKey 32 bytes: of X25519 as they are, of P-256 the scalar.
@@ -53,18 +47,7 @@ function createX25519Key(bytes: Uint8Array): KemKey {
   return {
     kem: KEMS.x25519,
     publicKey: spki.subarray(X25519_SPKI_HEAD.length),
-    agree(enc) {
-      if (enc.length !== KEM_SIZES[KEMS.x25519].publicKey) return null;
-      // OpenSSL takes six times as long to find out what a DER key is of.
-      const x = Buffer.from(enc.buffer, enc.byteOffset, enc.length).toString('base64url');
-      try {
-        const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
-        return diffieHellman({ privateKey, publicKey });
-      } catch {
-        // A point of small order, whose secret everybody knows (RFC 9180 section 7.1.4).
-        return null;
-      }
-    },
+    agree: enc => agreeX25519(privateKey, enc),
   };
 }
 
@@ -78,15 +61,7 @@ function createP256Key(bytes: Uint8Array): KemKey | null {
   return {
     kem: KEMS.p256,
     publicKey: ecdh.getPublicKey(),
-    agree(enc) {
-      if (enc.length !== KEM_SIZES[KEMS.p256].publicKey || enc[0] !== UNCOMPRESSED_POINT) return null;
-      try {
-        return ecdh.computeSecret(enc);
-      } catch {
-        // No point of the curve.
-        return null;
-      }
-    },
+    agree: enc => agreeOnCurve(ecdh, enc),
   };
 }
 

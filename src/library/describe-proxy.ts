@@ -78,8 +78,10 @@ export interface RouteSnapshot {
 }
 
 /** What is done about Encrypted ClientHello, without the bytes of any key. */
-export interface EchSnapshot extends Omit<PlainEch, 'keys'> {
+export interface EchSnapshot extends Omit<PlainEch, 'keys' | 'retry'> {
   readonly keys: readonly EchKeyInfo[];
+  /** Public names whose clients this proxy itself tells of the newest key. */
+  readonly retry: readonly string[];
 }
 
 /** Networks of clients in CIDR form. */
@@ -130,8 +132,8 @@ export function describeProxy(config: CheckedConfig, { engine, addresses }: Prox
 
 function describeEch({ ech, echKeys }: CheckedConfig): EchSnapshot | null {
   if (ech === null) return null;
-  const { keys: _privateKeys, ...settings } = ech;
-  return { ...settings, keys: echKeys };
+  const { keys: _privateKeys, retry, ...settings } = ech;
+  return { ...settings, keys: echKeys, retry: retry.map(({ publicName }) => publicName) };
 }
 
 function describeRoute(route: PlainRoute): RouteSnapshot {

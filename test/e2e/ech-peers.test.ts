@@ -1,24 +1,20 @@
 /** Encrypted hellos of BoringSSL and NSS, opened here, before servers that know inner hellos and one that does not. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { encodeEchConfigList, parseEchConfigList } from '../../src/ech/ech-config.ts';
 import type { EchKey } from '../../src/ech/ech-opener.ts';
+import { BORINGSSL, WEB, boringClient, startBoringServer } from '../support/boringssl.ts';
 import { startEchRelay } from '../support/ech-relay.ts';
 import type { EchRelay } from '../support/ech-relay.ts';
 import { makeFolder } from '../support/folders.ts';
-import { needs, run, start } from '../support/programs.ts';
+import { needs, run } from '../support/programs.ts';
 import type { Finished } from '../support/programs.ts';
 import { createTrustedAuthority, serveName, startTlsBackend } from '../support/tls-backends.ts';
-import { freePort } from '../support/ports.ts';
 
-const BORINGSSL = 'bssl-tool';
 const NSS = 'tstclnt';
-/** The server answers a request; without it, it ends a connection once its own input has ended, as NSS's client wants it. */
-const WEB = '-www';
 const ACCEPTED = 'Encrypted ClientHello: yes';
 
 interface Keys {
@@ -56,37 +52,14 @@ async function generate(t: TestContext, folder = makeFolder(t, {}), configId = 7
   };
 }
 
-/** BoringSSL's server, which takes one connection after the other; ready once one is taken. */
-async function startServer(t: TestContext, ...flags: string[]): Promise<number> {
-  const port = await freePort();
-  const command = [BORINGSSL, 'server', '-accept', String(port), '-loop', ...flags] as const;
-  const server = start(t, [...command]);
-  server.endInput();
-  for (let attempt = 0; attempt < 400; attempt++) {
-    const socket = connect(port, '127.0.0.1');
-    const isUp = await new Promise<boolean>(resolve => {
-      socket.on('connect', () => resolve(true));
-      socket.on('error', () => resolve(false));
-    });
-    socket.destroy();
-    if (isUp) return port;
-  }
-  assert.fail(`the server does not listen: ${server.stderr()}`);
-}
-
-function boringClient(t: TestContext, { port }: EchRelay, ...flags: string[]): Promise<Finished> {
-  const command = [BORINGSSL, 'client', '-connect', `127.0.0.1:${port}`, '-server-name', 'secret.example'];
-  const client = start(t, [...command, ...flags] as [string, ...string[]]);
-  // The server ends the connection, once it has answered: a client whose input ends first misses its ticket.
-  client.write('GET / HTTP/1.0\r\n\r\n');
-  return client.finished;
-}
+const ask = (t: TestContext, { port }: EchRelay, ...flags: string[]): Promise<Finished> =>
+  boringClient(t, port, ...flags);
 
 describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
   test('is accepted by a backend that has no keys, and the backend says so', async t => {
     const { key, listFile } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, WEB));
-    const { stderr } = await boringClient(t, relay, '-ech-config-list', listFile);
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, WEB));
+    const { stderr } = await ask(t, relay, '-ech-config-list', listFile);
     assert.ok(stderr.includes(ACCEPTED), stderr);
     const [seen] = relay.seen;
     assert.deepEqual([seen?.outcome, seen?.name], ['accepted', 'secret.example']);
@@ -95,9 +68,9 @@ describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
 
   test('is accepted after a HelloRetryRequest', async t => {
     const { key, listFile } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, WEB, '-curves', 'P-384'));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, WEB, '-curves', 'P-384'));
     const flags = ['-ech-config-list', listFile, '-curves', 'X25519:P-384'];
-    const { stderr } = await boringClient(t, relay, ...flags);
+    const { stderr } = await ask(t, relay, ...flags);
     assert.ok(stderr.includes(ACCEPTED), stderr);
     assert.ok(stderr.includes('P-384'), stderr);
     const handshake = relay.seen[0]?.handshake;
@@ -109,12 +82,12 @@ describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
 
   test('is accepted with a ticket, and with early data', async t => {
     const { key, listFile } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, WEB, '-early-data'));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, WEB, '-early-data'));
     const session = join(makeFolder(t, {}), 'session');
-    const first = await boringClient(t, relay, '-ech-config-list', listFile, '-session-out', session);
+    const first = await ask(t, relay, '-ech-config-list', listFile, '-session-out', session);
     assert.ok(first.stderr.includes(ACCEPTED), first.stderr);
     const early = ['-session-in', session, '-early-data', 'GET / HTTP/1.0\r\n\r\n'];
-    const { stderr } = await boringClient(t, relay, '-ech-config-list', listFile, ...early);
+    const { stderr } = await ask(t, relay, '-ech-config-list', listFile, ...early);
     for (const line of ['Resumed session: yes', 'Early data: yes', ACCEPTED])
       assert.ok(stderr.includes(line), stderr);
     assert.deepEqual(
@@ -127,9 +100,9 @@ describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
     const folder = makeFolder(t, {});
     const [stale, fresh] = [await generate(t, folder, 1), await generate(t, folder, 2)];
     const config = join(folder, '2-config');
-    const port = await startServer(t, WEB, '-ech-key', join(folder, '2-key'), '-ech-config', config);
+    const port = await startBoringServer(t, WEB, '-ech-key', join(folder, '2-key'), '-ech-config', config);
     const relay = await startEchRelay(t, [fresh.key], port);
-    const { stderr, code } = await boringClient(t, relay, '-ech-config-list', stale.listFile);
+    const { stderr, code } = await ask(t, relay, '-ech-config-list', stale.listFile);
     assert.notEqual(code, 0);
     assert.match(stderr, /ECH_REJECTED|ech_rejected/i);
     assert.deepEqual([relay.seen[0]?.outcome, relay.seen[0]?.name], ['undecryptable', 'public.example']);
@@ -137,8 +110,8 @@ describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
 
   test('as a pretence gets through as it is', async t => {
     const { key } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, WEB));
-    const { stderr } = await boringClient(t, relay, '-ech-grease');
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, WEB));
+    const { stderr } = await ask(t, relay, '-ech-grease');
     assert.ok(stderr.includes('Encrypted ClientHello: no'), stderr);
     assert.deepEqual([relay.seen[0]?.outcome, relay.seen[0]?.name], ['undecryptable', 'secret.example']);
   });
@@ -148,7 +121,7 @@ describe('a hello encrypted by BoringSSL', needs(BORINGSSL), () => {
     const authority = await createTrustedAuthority(t);
     const backend = await startTlsBackend(t, authority, { name: 'secret.example', serve: serveName('it') });
     const relay = await startEchRelay(t, [key], backend.port);
-    const { code } = await boringClient(t, relay, '-ech-config-list', listFile);
+    const { code } = await ask(t, relay, '-ech-config-list', listFile);
     assert.notEqual(code, 0);
     assert.deepEqual(relay.seen[0]?.handshake?.confirmation, 'unconfirmed');
   });
@@ -163,7 +136,7 @@ describe('a hello encrypted by NSS', needs(BORINGSSL, NSS), () => {
 
   test('is accepted by a backend that has no keys', async t => {
     const { key, list } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t));
     await nssClient(t, relay, list);
     const [seen] = relay.seen;
     assert.deepEqual([seen?.outcome, seen?.name], ['accepted', 'secret.example']);
@@ -172,7 +145,7 @@ describe('a hello encrypted by NSS', needs(BORINGSSL, NSS), () => {
 
   test('is accepted after a HelloRetryRequest', async t => {
     const { key, list } = await generate(t);
-    const relay = await startEchRelay(t, [key], await startServer(t, '-curves', 'P-384'));
+    const relay = await startEchRelay(t, [key], await startBoringServer(t, '-curves', 'P-384'));
     await nssClient(t, relay, list);
     const handshake = relay.seen[0]?.handshake;
     assert.deepEqual([handshake?.wasRetried, handshake?.confirmation], [true, 'confirmed']);
@@ -184,7 +157,7 @@ describe('a hello encrypted by NSS', needs(BORINGSSL, NSS), () => {
     const list = encodeEchConfigList([one.key.config, two.key.config]);
     assert.ok(parseEchConfigList(list).ok);
     writeFileSync(join(folder, 'both'), list);
-    const relay = await startEchRelay(t, [two.key, one.key], await startServer(t));
+    const relay = await startEchRelay(t, [two.key, one.key], await startBoringServer(t));
     await nssClient(t, relay, list);
     assert.equal(relay.seen[0]?.outcome, 'accepted');
   });

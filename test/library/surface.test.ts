@@ -146,6 +146,7 @@ test('snapshot() and stats() tell of keys for Encrypted ClientHello, and hold no
   const { ech, routes } = proxy.snapshot();
   const { keys = [], ...settings } = ech ?? {};
   assert.deepEqual(settings, {
+    retry: [],
     fallback: 'a',
     unknownInner: null,
     requirePublicName: false,

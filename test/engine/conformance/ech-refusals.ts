@@ -1,8 +1,22 @@
 /** Encrypted ClientHello that is not opened, leads nowhere, or to a backend that does not know it. */
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { encodeEchConfigList } from '../../../src/ech/ech-config.ts';
+import { GROUPS } from '../../../src/ech/key-exchange.ts';
 import { ALERTS } from '../../../src/wire/tls-alert.ts';
-import { INNER_MARK, PUBLIC_NAME, createTestKey } from '../../support/ech-client.ts';
+import {
+  ECH,
+  EchClient,
+  INNER_MARK,
+  PUBLIC_NAME,
+  createTestKey,
+  encodeInner,
+} from '../../support/ech-client.ts';
 import {
   finish,
   seal,
@@ -14,8 +28,10 @@ import {
   expectBytes,
   startRig,
 } from '../../support/ech-rig.ts';
-import { buildClientHello, wrapRecord } from '../../support/hello-builder.ts';
+import { buildClientHello, wrapMessage, wrapRecord, wrapRecords } from '../../support/hello-builder.ts';
 import { connectRaw, startBackend } from '../../support/peers.ts';
+import { createTrustedAuthority } from '../../support/tls-backends.ts';
+import { createClientKey, keyShare, readFlight } from '../../support/tls13-client.ts';
 import type { EngineName } from '../conformance.ts';
 
 export function describeEchRefusals(engine: EngineName): void {
@@ -62,6 +78,67 @@ export function describeEchRefusals(engine: EngineName): void {
       client.end();
       const { ech, endReason, detail } = await rig.proxy.nextEnd();
       assert.deepEqual([ech, endReason, detail], ['illegal', 'hello-malformed', 'ech-inner-in-clear']);
+    });
+  });
+
+  describe('a hello for a public name with a certificate that no key opens', () => {
+    const key = createClientKey(GROUPS.x25519);
+
+    /** A proxy that answers for its public name, and a hello with an old key. */
+    async function startRetryRig(t: TestContext, retry: 'covered' | 'other name' = 'covered') {
+      const authority = await createTrustedAuthority(t);
+      const { folder } = authority;
+      const name = retry === 'covered' ? PUBLIC_NAME : 'other.example';
+      const identity = await authority.issue([name]);
+      const [certificate, privateKey] = [join(folder, 'public.crt'), join(folder, 'public.key')];
+      writeFileSync(certificate, identity.cert);
+      writeFileSync(privateKey, identity.key, { mode: 0o600 });
+      const publicKey = new X509Certificate(identity.cert).publicKey;
+      const rig = await startRig(t, engine, { ech: { retry: { certificate, key: privateKey } } });
+      const outer = { supportedGroups: [GROUPS.x25519], signatureAlgorithms: [0x0403, 0x0804] };
+      const body = new EchClient(createTestKey()).seal(encodeInner(), {
+        ...outer,
+        extensions: [keyShare(key)],
+      });
+      return { rig, publicKey, hello: wrapRecords(wrapMessage(body)) };
+    }
+
+    test('is told of the newest key, and of nothing else, and ends the connection itself', async t => {
+      const { rig, publicKey, hello } = await startRetryRig(t);
+      const client = await connectRaw(t, rig.proxy.port);
+      const answered = once(client, 'data');
+      client.write(hello);
+      const [flight] = (await answered) as [Buffer];
+      const { extensions } = readFlight(hello, flight, { key, publicKey });
+      const list = Buffer.from(encodeEchConfigList([rig.key.config]));
+      assert.deepEqual(
+        extensions.map(({ type, data }) => [type, Buffer.from(data)]),
+        [[ECH, list]],
+      );
+      assert.equal(client.readableEnded, false, 'the client has the last word');
+      client.end(wrapRecord(new Uint8Array(40), 23));
+      const record = await rig.proxy.nextEnd();
+      assert.deepEqual(told(record), {
+        ...ACCEPTED,
+        ech: 'undecryptable',
+        serverName: PUBLIC_NAME,
+        outerName: null,
+        echBackend: null,
+      });
+      assert.deepEqual([record.endReason, record.route, record.backend], ['ech-retry', null, null]);
+    });
+
+    test('gets an alert if no server could answer it', async t => {
+      const { rig } = await startRetryRig(t);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(seal(createTestKey()).outer);
+      await expectAlert(client, ALERTS.missing_extension);
+      client.end();
+      assert.equal((await rig.proxy.nextEnd()).detail, 'missing-extension');
+    });
+
+    test('must have one of its own', async t => {
+      await assert.rejects(startRetryRig(t, 'other name'), /covers none of the public names/);
     });
   });
 

@@ -1,0 +1,3 @@
+import { describeEchMatrix } from './ech-matrix.ts';
+
+describeEchMatrix('linux');

@@ -1,0 +1,3 @@
+import { describeRotation } from './ech-rotation.ts';
+
+describeRotation('portable');
