@@ -7,15 +7,9 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { encodeEchConfigList } from '../../src/ech/ech-config.ts';
 import type { EngineName } from '../engine/conformance.ts';
-import {
-  BACKENDS,
-  FALLBACKS,
-  RETRYING,
-  SECRET_ZONE,
-  createEchBench,
-  recordedFacts,
-} from '../support/ech-bench.ts';
-import type { EchBench, EchFacts, FallbackKind } from '../support/ech-bench.ts';
+import { BORINGSSL } from '../support/boringssl.ts';
+import { BACKENDS, FALLBACKS, createEchBench, recordedFacts, retryingNames } from '../support/ech-bench.ts';
+import type { BackendKind, EchBench, EchFacts, FallbackKind } from '../support/ech-bench.ts';
 import { createTestKey } from '../support/ech-client.ts';
 import { CLIENTS } from '../support/ech-clients.ts';
 import type { Ask, ClientKind, Outcome, RealClient, Reported } from '../support/ech-clients.ts';
@@ -26,47 +20,58 @@ const { publicName: PUBLIC_NAME } = FALLBACKS.find(({ kind }) => kind === 'aware
 
 export function describeEchMatrix(engine: EngineName): void {
   describe(`Encrypted ClientHello of others through the ${engine} engine`, () => {
-    for (const client of CLIENTS) {
-      for (const backend of BACKENDS) {
-        const { skip } = needs(...client.programs, 'bssl-tool');
-        test(`${client.name} before ${backend.name}`, { skip: skip || backend.needs.skip }, async t => {
-          const bench = await createEchBench(t, backend, { engine });
-          const matrix = new Matrix(bench, await client.create(t, bench.authority));
-          await matrix.tryCurrentKey(t);
-          await matrix.tryWithoutKey(t);
-          for (const fallback of FALLBACKS) await matrix.tryOldKey(t, client, fallback);
-        });
-      }
+    for (const kind of CLIENTS) {
+      test(`from ${kind.name}`, needs(...kind.programs, BORINGSSL), async t => {
+        const bench = await createEchBench(t, { engine });
+        const client = await kind.create(t, bench.authority);
+        for (const backend of BACKENDS) {
+          await t.test(`before ${backend.name}`, backend.needs, async inner => {
+            const matrix = new Matrix(bench, { kind, client, backend });
+            await matrix.tryCurrentKey(inner);
+            await matrix.tryWithoutKey(inner);
+            for (const fallback of FALLBACKS) await matrix.tryOldKey(inner, fallback);
+          });
+        }
+      });
     }
   });
 }
 
+interface Pairing {
+  readonly kind: ClientKind;
+  readonly client: RealClient;
+  readonly backend: BackendKind;
+}
+
 class Matrix {
   readonly #bench: EchBench;
-  readonly #client: RealClient;
+  readonly #pairing: Pairing;
+  readonly #zone: string;
+  readonly #retrying: ReturnType<typeof retryingNames>;
 
-  constructor(bench: EchBench, client: RealClient) {
+  constructor(bench: EchBench, pairing: Pairing) {
     this.#bench = bench;
-    this.#client = client;
+    this.#pairing = pairing;
+    this.#zone = pairing.backend.zone;
+    this.#retrying = retryingNames(pairing.backend);
   }
 
   async tryCurrentKey(t: TestContext): Promise<void> {
     const offer = encodeEchConfigList([this.#bench.keys.aware.config]);
-    const accepted = `accepted.${SECRET_ZONE}`;
     await t.test('is opened', async () => {
-      const reported = await this.#ask(t, { name: accepted, offer }, [opened(accepted)]);
-      assertPage(reported, accepted, true);
+      const name = `accepted.${this.#zone}`;
+      assertPage(await this.#ask(t, { name, offer }, [opened(name)]), name, true);
     });
 
-    const again = RETRYING.encrypted;
     await t.test('is opened, and again after a HelloRetryRequest', async () => {
-      const reported = await this.#ask(t, { name: again, offer }, [{ ...opened(again), echRetried: true }]);
-      assertPage(reported, again, true);
+      const name = this.#retrying.encrypted;
+      const reported = await this.#ask(t, { name, offer }, [{ ...opened(name), echRetried: true }]);
+      assertPage(reported, name, true);
     });
   }
 
   async tryWithoutKey(t: TestContext): Promise<void> {
-    for (const name of [`pretence.${SECRET_ZONE}`, RETRYING.pretence]) {
+    for (const name of [`pretence.${this.#zone}`, this.#retrying.pretence]) {
       await t.test(`as a pretence gets through as it is: ${name}`, async () => {
         const reported = await this.#ask(t, { name, offer: 'pretence' }, [inClear(name, 'not-ours')]);
         assertPage(reported, name, false);
@@ -74,20 +79,20 @@ class Matrix {
     }
 
     await t.test('gets through without anything encrypted', async () => {
-      const name = `plain.${SECRET_ZONE}`;
+      const name = `plain.${this.#zone}`;
       const reported = await this.#ask(t, { name, offer: null }, [inClear(name, 'none')]);
       assertPage(reported, name, false);
     });
   }
 
-  async tryOldKey(t: TestContext, { stale }: ClientKind, fallback: FallbackKind): Promise<void> {
+  async tryOldKey(t: TestContext, fallback: FallbackKind): Promise<void> {
     const { kind, what, publicName, isTrusted } = fallback;
     await t.test(`with an old key meets ${what}`, async () => {
       const { configId } = this.#bench.keys[kind].parsed;
       // The same number in it: the proxy tries its key, in vain.
       const offer = encodeEchConfigList([createTestKey({ configId, publicName }).config]);
-      const name = `${kind}.${SECRET_ZONE}`;
-      const outcome = stale[kind];
+      const name = `${kind}.${this.#zone}`;
+      const outcome = this.#pairing.kind.stale[kind];
       const expected = [inClear(publicName, 'undecryptable'), ...afterwards(outcome, name, publicName)];
       const reported = await this.#ask(t, { name, offer, isFallbackTrusted: isTrusted }, expected);
       if ('page' in outcome) return assertPage(reported, name, outcome.page === 'encrypted');
@@ -115,7 +120,7 @@ class Matrix {
     // A browser still asks for the icon of the page before.
     const names = [ask.name, ...expected.map(({ serverName }) => serverName)];
     const since = Date.now();
-    const reported = await this.#client.ask(t, { port: proxy.port, ...ask });
+    const reported = await this.#pairing.client.ask(t, { port: proxy.port, ...ask });
     const recorded = await recordedFacts(proxy, { since, names }, expected);
     assert.deepEqual(recorded, expected, JSON.stringify(reported));
     return reported;

@@ -15,19 +15,18 @@ import type { TestProxy } from './proxies.ts';
 import { createTrustedAuthority, serveName, startTlsBackend } from './tls-backends.ts';
 import type { TrustedAuthority } from './tls-backends.ts';
 
-/** Below it all names are hidden. */
-export const SECRET_ZONE = 'secret.example';
-/** Names whose server asks for second hellos; a browser remembers what it knows of a name, and is asked for each once. */
-export const RETRYING = {
-  encrypted: `again.${SECRET_ZONE}`,
-  pretence: `again-pretence.${SECRET_ZONE}`,
-} as const;
-
 export interface BackendKind {
   readonly name: string;
   readonly needs: { skip: string | false };
+  /** All names below it are hidden, and lead there. */
+  readonly zone: string;
   /** A server of pages, and one that asks for a second hello first. */
   start(t: TestContext, files: PemFiles): Promise<{ port: number; retryingPort: number }>;
+}
+
+/** Those of its names whose server asks for a second hello; a browser remembers names, and is asked for each once. */
+export function retryingNames({ zone }: BackendKind): { encrypted: string; pretence: string } {
+  return { encrypted: `again.${zone}`, pretence: `again-pretence.${zone}` };
 }
 
 export interface PemFiles {
@@ -36,10 +35,11 @@ export interface PemFiles {
 }
 
 export const BACKENDS: readonly BackendKind[] = [
-  { name: 'Bun', needs: needsBun(), start: startBun },
+  { name: 'Bun', needs: needsBun(), zone: 'bun.example', start: startBun },
   {
     name: 'BoringSSL',
     needs: needs(BORINGSSL),
+    zone: 'boring.example',
     async start(t, { cert, key }) {
       const flags = [WEB, '-cert', cert, '-key', key];
       const [port, retryingPort] = await Promise.all([
@@ -53,14 +53,16 @@ export const BACKENDS: readonly BackendKind[] = [
 
 /** What stands at a public name, for clients whose key is too old. Each has a public name and a key of its own. */
 export interface FallbackKind {
-  readonly kind: 'untrusted' | 'unaware' | 'aware';
+  readonly kind: 'untrusted' | 'unaware' | 'aware' | 'own';
   readonly what: string;
   readonly publicName: string;
   /** Whether it has a certificate for its public name. */
   readonly isTrusted: boolean;
-  /** Starts it; gives back its port. */
-  start(t: TestContext, authority: TrustedAuthority, key: TestKey): Promise<number>;
+  start(t: TestContext, authority: TrustedAuthority, key: TestKey): Promise<Fallback>;
 }
+
+/** A server at a port; or a certificate with which the proxy answers by itself. */
+export type Fallback = { readonly port: number } | { readonly retry: PemFiles };
 
 /** Like web servers, it ends a connection when its client has. */
 const ORDINARY = { allowHalfOpen: false } as const;
@@ -73,7 +75,7 @@ export const FALLBACKS: readonly FallbackKind[] = [
     isTrusted: false,
     async start(t, authority) {
       const serve = serveName('untrusted');
-      return (await startTlsBackend(t, authority, { name: 'other.example', serve, tls: ORDINARY })).port;
+      return await startTlsBackend(t, authority, { name: 'other.example', serve, tls: ORDINARY });
     },
   },
   {
@@ -83,7 +85,7 @@ export const FALLBACKS: readonly FallbackKind[] = [
     isTrusted: true,
     async start(t, authority) {
       const serve = serveName('unaware');
-      return (await startTlsBackend(t, authority, { name: 'unaware.example', serve, tls: ORDINARY })).port;
+      return await startTlsBackend(t, authority, { name: 'unaware.example', serve, tls: ORDINARY });
     },
   },
   {
@@ -94,7 +96,16 @@ export const FALLBACKS: readonly FallbackKind[] = [
     async start(t, authority, key) {
       const files = await writePair(authority, 'aware.example');
       const flags = ['-cert', files.cert, '-key', files.key, ...keyFlags(t, key)];
-      return await startBoringServers(t, WEB, ...flags);
+      return { port: await startBoringServers(t, WEB, ...flags) };
+    },
+  },
+  {
+    kind: 'own',
+    what: 'the proxy itself, with a certificate for the public name',
+    publicName: 'own.example',
+    isTrusted: true,
+    async start(_t, authority) {
+      return { retry: await writePair(authority, 'own.example') };
     },
   },
 ];
@@ -106,29 +117,36 @@ export interface EchBench {
   readonly keys: Readonly<Record<FallbackKind['kind'], TestKey>>;
 }
 
-/** A proxy in front of backends of one kind, and of all fallbacks. */
-export async function createEchBench(
-  t: TestContext,
-  backend: BackendKind,
-  config: Partial<SniwayConfig>,
-): Promise<EchBench> {
+/** A proxy in front of all backends that are there, and of all fallbacks. */
+export async function createEchBench(t: TestContext, config: Partial<SniwayConfig>): Promise<EchBench> {
   const authority = await createTrustedAuthority(t);
-  const files = await writePair(authority, `*.${SECRET_ZONE}`);
-  const { port, retryingPort } = await backend.start(t, files);
+  const routes = BACKENDS.filter(backend => backend.needs.skip === false).map(async backend => {
+    const files = await writePair(authority, `*.${backend.zone}`);
+    const { port, retryingPort } = await backend.start(t, files);
+    return [
+      { match: `*.${backend.zone}`, backend: `127.0.0.1:${port}` },
+      { match: Object.values(retryingNames(backend)), backend: `127.0.0.1:${retryingPort}` },
+    ];
+  });
   const starting = FALLBACKS.map(async (fallback, configId) => {
     const { kind, publicName } = fallback;
     const key = createTestKey({ configId, publicName });
-    const fallbackPort = await fallback.start(t, authority, key);
-    return { kind, key, route: { match: publicName, backend: `127.0.0.1:${fallbackPort}` } };
+    return { kind, key, publicName, found: await fallback.start(t, authority, key) };
   });
-  const fallbacks = await Promise.all(starting);
-  const keys = Object.fromEntries(fallbacks.map(({ kind, key }) => [kind, key])) as EchBench['keys'];
+  const started = await Promise.all(starting);
+  const keys = Object.fromEntries(started.map(({ kind, key }) => [kind, key])) as EchBench['keys'];
   const proxy = await startProxy(t, {
-    ech: { keys: makeKeyFolder(t, ...Object.values(keys)) },
+    ech: {
+      keys: makeKeyFolder(t, ...Object.values(keys)),
+      retry: started.flatMap(({ found }) =>
+        'retry' in found ? [{ certificate: found.retry.cert, key: found.retry.key }] : [],
+      ),
+    },
     routes: [
-      { match: `*.${SECRET_ZONE}`, backend: `127.0.0.1:${port}` },
-      { match: Object.values(RETRYING), backend: `127.0.0.1:${retryingPort}` },
-      ...fallbacks.map(({ route }) => route),
+      ...(await Promise.all(routes)).flat(),
+      ...started.flatMap(({ found, publicName }) =>
+        'port' in found ? [{ match: publicName, backend: `127.0.0.1:${found.port}` }] : [],
+      ),
     ],
     ...config,
   });

@@ -7,6 +7,7 @@ import { BORINGSSL, boringClient } from './boringssl.ts';
 import { CHROMIUM_PROGRAMS, startChromium } from './chromium.ts';
 import type { Chromium } from './chromium.ts';
 import { startDohServer } from './doh-server.ts';
+import type { FallbackKind } from './ech-bench.ts';
 import { makeFolder } from './folders.ts';
 import { NSS_PROGRAMS, createNssClient } from './nss.ts';
 import type { TrustedAuthority } from './tls-backends.ts';
@@ -30,10 +31,13 @@ export interface Reported {
   readonly isEncrypted: boolean | null;
   /** The list that a server with another key has sent; null if there is none, or the client keeps it to itself. */
   readonly retryList: Uint8Array | null;
+  /** All that it has said. */
+  readonly output: string;
 }
 
 export interface RealClient {
-  ask(t: TestContext, ask: Ask): Promise<Reported>;
+  /** @param flags More of its own. */
+  ask(t: TestContext, ask: Ask, ...flags: string[]): Promise<Reported>;
 }
 
 /** How a client with an old key ends up: with an error, or with the page after all. */
@@ -44,12 +48,12 @@ export interface ClientKind {
   readonly programs: readonly string[];
   create(t: TestContext, authority: TrustedAuthority): Promise<RealClient>;
   /** With an old key, by what the server of the public name has: see FALLBACKS. */
-  readonly stale: Readonly<Record<'untrusted' | 'unaware' | 'aware', Outcome>>;
+  readonly stale: Readonly<Record<FallbackKind['kind'], Outcome>>;
 }
 
 const PAGE = /Client sent SNI: .*/;
 
-const BORING: ClientKind = {
+export const BORING: ClientKind = {
   name: 'BoringSSL',
   programs: [BORINGSSL],
   stale: {
@@ -57,54 +61,59 @@ const BORING: ClientKind = {
     unaware: { error: 'ECH_REJECTED' },
     // It has the list of the server, and no way to tell it.
     aware: { error: 'ECH_REJECTED' },
+    own: { error: 'ECH_REJECTED' },
   },
   create(context, { caFile }) {
     const listFile = join(makeFolder(context, {}), 'list');
     return Promise.resolve({
-      async ask(t, { port, name, offer }) {
-        const flags = ['-root-certs', caFile];
+      async ask(t, { port, name, offer }, ...more) {
+        const flags = ['-root-certs', caFile, ...more];
         if (offer === 'pretence') flags.push('-ech-grease');
         else if (offer !== null) {
           writeFileSync(listFile, offer);
           flags.push('-ech-config-list', listFile);
         }
         const { stdout, stderr } = await boringClient(t, { port, name }, ...flags);
+        const output = `${stdout}\n${stderr}`;
         const said = /Encrypted ClientHello: (yes|no)/.exec(stderr)?.[1];
         return {
           page: PAGE.exec(stdout)?.[0] ?? '',
           error: /Error while connecting: (\w+)/.exec(stderr)?.[1] ?? null,
           isEncrypted: said === undefined ? null : said === 'yes',
           retryList: null,
+          output,
         };
       },
     });
   },
 };
 
-const NSS: ClientKind = {
+export const NSS: ClientKind = {
   name: 'NSS',
   programs: NSS_PROGRAMS,
   stale: {
     untrusted: { error: 'SSL_ERROR_BAD_CERT_DOMAIN' },
     unaware: { error: 'SSL_ERROR_ECH_RETRY_WITHOUT_ECH' },
     aware: { error: 'SSL_ERROR_ECH_RETRY_WITH_ECH' },
+    own: { error: 'SSL_ERROR_ECH_RETRY_WITH_ECH' },
   },
   async create(context, { caFile }) {
     const client = await createNssClient(context, caFile);
     return {
-      async ask(t, { port, name, offer, isFallbackTrusted = false }) {
-        const flags = offer === 'pretence' ? ['-i', '100'] : [];
+      async ask(t, { port, name, offer, isFallbackTrusted = false }, ...more) {
+        const flags = offer === 'pretence' ? ['-i', '100', ...more] : [...more];
         if (offer instanceof Uint8Array) flags.push('-N', Buffer.from(offer).toString('base64'));
         // It compares every certificate with the hidden name, so that none for a public name would do.
         if (isFallbackTrusted) flags.push('-o');
         const { stdout, stderr } = await client.ask(t, { port, name }, ...flags);
-        const text = `${stdout}\n${stderr}`;
-        const list = /retry_configs:\s+(\S+)/.exec(text)?.[1];
+        const output = `${stdout}\n${stderr}`;
+        const list = /retry_configs:\s+(\S+)/.exec(output)?.[1];
         return {
-          page: PAGE.exec(text)?.[0] ?? '',
-          error: /failed: (SSL_ERROR_\w+)/.exec(text)?.[1] ?? null,
+          page: PAGE.exec(output)?.[0] ?? '',
+          error: /failed: (SSL_ERROR_\w+)/.exec(output)?.[1] ?? null,
           isEncrypted: null,
           retryList: list === undefined ? null : Buffer.from(list, 'base64'),
+          output,
         };
       },
     };
@@ -118,6 +127,7 @@ const CHROMIUM: ClientKind = {
     untrusted: { error: 'net::ERR_ECH_FALLBACK_CERTIFICATE_INVALID' },
     unaware: { page: 'in clear' },
     aware: { page: 'encrypted' },
+    own: { page: 'encrypted' },
   },
   async create(t, authority) {
     const doh = await startDohServer(t, authority);
@@ -136,7 +146,7 @@ const CHROMIUM: ClientKind = {
         }
         const chromium = await browser(offer !== null);
         const { text, error, isEncrypted } = await chromium.visit(`https://${name}:${port}/`);
-        return { page: PAGE.exec(text)?.[0] ?? '', error, isEncrypted, retryList: null };
+        return { page: PAGE.exec(text)?.[0] ?? '', error, isEncrypted, retryList: null, output: text };
       },
     };
   },

@@ -46,7 +46,27 @@ export async function startHaproxyBackend(t: TestContext, authority: TrustedAuth
   return { address: `unix:${path}`, port: 0 };
 }
 
-/** The same of nginx's, which knows fewer words before version 1.23.2. */
+/** HAProxy between a proxy and a backend: it takes a header off, and lets only this name pass. */
+export async function startHaproxyGate(
+  t: TestContext,
+  authority: TrustedAuthority,
+  { to, name }: { to: number; name: string },
+): Promise<Partner> {
+  const path = join(authority.folder, `gate-${started++}.sock`);
+  await startHaproxy(
+    t,
+    authority,
+    `listen gate
+      mode tcp
+      bind unix@${path} accept-proxy
+      tcp-request session reject unless { fc_pp_authority -m str ${name} }
+      server backend 127.0.0.1:${to}`,
+  );
+  await accepting(t, { path });
+  return { address: `unix:${path}`, port: 0 };
+}
+
+/** What HAProxy's backend is, by nginx, which knows fewer words before version 1.23.2. */
 export async function startNginxBackend(t: TestContext, authority: TrustedAuthority): Promise<Partner> {
   const { path, pem } = await prepareBackend(authority);
   await startNginx(
@@ -183,5 +203,3 @@ async function accepting(t: TestContext, to: NetConnectOpts): Promise<void> {
     }
   }
 }
-
-/** A port that nobody listens at, for programs that cannot say which one the kernel has chosen. */

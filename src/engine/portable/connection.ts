@@ -342,7 +342,9 @@ export class PortableConnection {
   }
 
   #onEnd(): void {
-    if (this.#stage !== 'lingering' && endWasReset(this.#socket)) {
+    // Behind a flight it was the client's turn to end.
+    if (this.#stage === 'lingering') return void this.#socket.end();
+    if (endWasReset(this.#socket)) {
       this.#abort('client-gone', 'ECONNRESET');
       return;
     }

@@ -8,6 +8,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { encodeEchConfigList } from '../../../src/ech/ech-config.ts';
 import { GROUPS } from '../../../src/ech/key-exchange.ts';
+import { FLIGHT_LINGER_TIMEOUT_MS } from '../../../src/limits.ts';
 import { ALERTS } from '../../../src/wire/tls-alert.ts';
 import {
   ECH,
@@ -126,6 +127,7 @@ export function describeEchRefusals(engine: EngineName): void {
         echBackend: null,
       });
       assert.deepEqual([record.endReason, record.route, record.backend], ['ech-retry', null, null]);
+      assert.ok(record.totalMs < FLIGHT_LINGER_TIMEOUT_MS, 'it ends with the client');
     });
 
     test('gets an alert if no server could answer it', async t => {

@@ -1,0 +1,3 @@
+import { describeEchConditions } from './ech-conditions.ts';
+
+describeEchConditions('portable');
