@@ -1,9 +1,11 @@
 /** What the papers say is so: samples are checked, flags exist, tables are complete. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { fromJSONSchema } from 'zod';
+import { createAuthority } from '../../examples/demo/certificate.ts';
 import { generateKey } from '../../src/cli/ech/keygen.ts';
 import { EXIT } from '../../src/cli/exit-codes.ts';
 import { ECH_ALERT_OF_CODE } from '../../src/ech/ech-error.ts';
@@ -84,11 +86,20 @@ describe('the configuration samples of the papers', () => {
 
   test('are there', () => assert.ok(samples.some(({ paper }) => paper === 'README.md')));
 
-  test('are fit, without a warning', t => {
-    const keys = makeFolder(t, {});
-    generateKey({ publicName: 'public.example.com', kem: 'x25519', out: keys });
+  /** The machine that the samples are for: a key, and a certificate for its public name. */
+  async function makeMachine(t: TestContext): Promise<string> {
+    const publicName = 'public.example.com';
+    const { cert, key } = await (await createAuthority()).issue([publicName]);
+    const folder = makeFolder(t, { 'public.crt': cert, 'public.key': key, 'ech/keep': '' });
+    chmodSync(join(folder, 'public.key'), 0o600);
+    generateKey({ publicName, kem: 'x25519', out: join(folder, 'ech') });
+    return folder;
+  }
+
+  test('are fit, without a warning', async t => {
+    const machine = await makeMachine(t);
     for (const { paper, text } of samples) {
-      const { value, problems } = parseSource(paper, text.replaceAll('/etc/sniway/ech', keys));
+      const { value, problems } = parseSource(paper, text.replaceAll('/etc/sniway/', `${machine}/`));
       assert.deepEqual([...problems, ...inspectConfig(value).problems], [], paper);
     }
   });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { ECH_OFFERS } from '../../src/events.ts';
+import { RETRY_WORK_SHARE } from '../../src/limits.ts';
 import { echOut, makeKey } from '../support/ech-command.ts';
 import { makeFolder } from '../support/folders.ts';
 import { eventually } from '../support/peers.ts';
@@ -113,5 +114,7 @@ describe('the page on Encrypted ClientHello', () => {
       /--ttl <seconds> time to live of the record \(default: "300"\)/,
     );
     assert.ok(text.includes('how long the record may be kept (300 seconds)'));
+    assert.ok(text.includes("at most a tenth of a worker's time"));
+    assert.equal(RETRY_WORK_SHARE, 0.1);
   });
 });

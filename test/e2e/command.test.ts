@@ -71,6 +71,7 @@ describe('sniway, asked for help', () => {
     const schema = JSON.parse(stdout) as { properties: Record<string, unknown> };
     const keys = [
       'admin',
+      'ech',
       'engine',
       'fingerprints',
       'guard',
@@ -121,7 +122,7 @@ describe('sniway, given something wrong', () => {
     assert.equal(code, 2);
     assert.match(
       stderr,
-      /'chekc' \(did you mean "check"\?\); there are run, check, explain, reload, upgrade, systemd, init, schema/,
+      /'chekc' \(did you mean "check"\?\); there are run, check, explain, reload, upgrade, systemd, ech, init, schema/,
     );
   });
 

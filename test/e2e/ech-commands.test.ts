@@ -217,7 +217,7 @@ describe('sniway ech rotate', () => {
     assert.ok(said.includes(`sniway ech dns ${made} --name NAME`), said);
     assert.match(
       said,
-      /1\. every proxy [^]*\n2\. publish [^]*\n3\. the old keys stay for at least 2 times the TTL/,
+      /1\. every proxy [^]*\n2\. publish [^]*\n3\. rotate again no sooner than 2 times the TTL after that/,
     );
     const { files, warnings } = readEchFiles([folder]);
     assert.deepEqual([new Set(files.map(({ path }) => path)), warnings], [new Set([made, old[0]]), []]);

@@ -57,7 +57,7 @@ describe('keys of BoringSSL', needs(BORINGSSL), () => {
     );
     assert.match(
       await echRefusal(t, 'export', path, '--format', 'boringssl'),
-      /several files: name what they begin with by --out/,
+      /three files: name what they begin with by --out/,
     );
   });
 

@@ -23,8 +23,13 @@ export interface KeyLine {
 /** Of a name that is in the name of a file, which may have 255 bytes. */
 const NAME_IN_FILE_CHARS = 200;
 
+/** Whether it is one that can be looked at; what cannot be, is told by whoever reads or writes there. */
 export function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /**

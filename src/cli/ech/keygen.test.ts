@@ -70,6 +70,10 @@ describe('generateKey()', () => {
         { out: join(folder, 'a.ech') },
         /broken\.ech" is no file of keys: it has no block ECHCONFIG: mend it, or take it away/,
       ],
+      [
+        { out: join(folder, 'broken.ech', 'a.ech') },
+        /cannot write "\S+a\.ech": there is no such file: name another place/,
+      ],
       [{ out: join(folder, 'none', 'a.ech') }, /there is no such folder: mkdir -m 700 \S+none makes it/],
     ] as const) {
       assert.match(refusalOf(flags), expected);

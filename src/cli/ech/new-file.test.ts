@@ -52,6 +52,12 @@ describe('writeNewFile()', () => {
     assert.equal(exitCode, EXIT.usage);
   });
 
+  test('takes a name with a slash behind it for the folder that is missing, and none for a mistake', t => {
+    const folder = join(makeFolder(t, {}), 'keys/');
+    assert.ok(refusalOf(() => writeNewFile(folder, '')).message.endsWith(`mkdir -m 700 ${folder} makes it`));
+    assert.match(refusalOf(() => writeNewFile('', '')).message, /the name of the file is empty: name one/);
+  });
+
   test('tells a place that is none from a machine that cannot', t => {
     const folder = makeFolder(t, { file: '' });
     const wrong = refusalOf(() => writeNewFile(join(folder, 'file', 'a.ech'), ''));
@@ -72,6 +78,6 @@ describe('writeNewFile()', () => {
     chownSync(folder, 4713, 4714);
     writeNewFile(join(folder, 'c.ech'), '', accessWithin(folder));
     assert.deepEqual(facts('c.ech'), [4713, 4714, 0o600]);
-    assert.equal(accessWithin(join(folder, 'missing')), null);
+    for (const name of ['missing', 'a.ech/below']) assert.equal(accessWithin(join(folder, name)), null);
   });
 });

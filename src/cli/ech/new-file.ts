@@ -38,6 +38,7 @@ const WRONG_PATH = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ER
  * @throws CommandError if there is such a file already, or it cannot be written.
  */
 export function writeNewFile(path: string, data: string | Uint8Array, access: Access | null = null): void {
+  if (path === '') throw mistake('the name of the file is empty: name one');
   const folder = dirname(path);
   // Files that begin with a dot are not read as keys.
   const draft = join(folder, `.${basename(path)}.${process.pid}`);
@@ -60,10 +61,14 @@ export function writeNewFile(path: string, data: string | Uint8Array, access: Ac
  * where the caller is not root.
  */
 export function accessLike(path: string): Access | null {
-  const stats = process.getuid?.() === 0 ? statSync(path, { throwIfNoEntry: false }) : undefined;
-  if (stats === undefined) return null;
-  const { uid, gid, mode } = stats;
-  return { uid, gid, mode: OWNER_ONLY | (mode & GROUP_READS) };
+  if (process.getuid?.() !== 0) return null;
+  try {
+    const { uid, gid, mode } = statSync(path);
+    return { uid, gid, mode: OWNER_ONLY | (mode & GROUP_READS) };
+  } catch {
+    // The writing fails, too, and says why.
+    return null;
+  }
 }
 
 /** The same for the first file in a folder: it is for whom the folder belongs to. */
@@ -116,7 +121,7 @@ function refusal(path: string, error: unknown): CommandError {
   if (code === 'EEXIST')
     return mistake(`${quote(path)} is there already, and is left as it is: name another file`);
   if (code === 'ENOENT') {
-    const folder = shellWord(dirname(path));
+    const folder = shellWord(path.endsWith('/') ? path : dirname(path));
     return mistake(`cannot write ${quote(path)}: there is no such folder: mkdir -m 700 ${folder} makes it`);
   }
   const message = `cannot write ${quote(path)}: ${describeFailure(error)}`;

@@ -152,6 +152,6 @@ function nextSteps(folder: string, rotations: readonly Rotation[]): readonly str
       ({ made }) =>
         `2. publish the new key for each hidden name: sniway ech dns ${shellWord(made)} --name NAME`,
     ),
-    `3. the old keys stay for at least ${TTLS_KEPT} times the TTL of the record: rotate again no sooner`,
+    `3. rotate again no sooner than ${TTLS_KEPT} times the TTL after that: until then clients may have the old key`,
   ];
 }

@@ -76,7 +76,9 @@ export async function exportKey(path: string, form: ExportForm, out: string | un
     writeNewFile(out, text);
     return { out: wrote(out) };
   }
-  if (out === undefined) throw mistake('BoringSSL takes several files: name what they begin with by --out');
+  if (out === undefined || out.endsWith('/') || isFolder(out)) {
+    throw mistake('BoringSSL takes three files: name what they begin with by --out, as in --out FOLDER/NAME');
+  }
   if (others.length > 0) {
     throw mistake(
       `${label} has ${keys.length} configurations for its key, and BoringSSL takes one: use --format go, or a key with one`,
