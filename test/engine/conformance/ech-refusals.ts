@@ -144,6 +144,22 @@ export function describeEchRefusals(engine: EngineName): void {
     });
   });
 
+  describe('a folder of keys with a broken file', () => {
+    test('changes nothing, and is told', async t => {
+      const rig = await startRig(t, engine);
+      writeFileSync(join(rig.folder, 'broken.ech'), 'no key');
+      await assert.rejects(
+        rig.proxy.proxy.reload({ listen: '127.0.0.1:0', ...rig.config }),
+        /broken\.ech" is no file of keys/,
+      );
+      assert.equal(rig.proxy.proxy.stats().reloads.failed, 1);
+      const { outer, inner } = seal(rig.key);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(outer);
+      await expectBytes(await rig.backend.next(), inner);
+    });
+  });
+
   describe('the ech of routes', () => {
     test('required answers a name only through Encrypted ClientHello', async t => {
       const rig = await startRig(t, engine, { route: { ech: 'required' } });
