@@ -138,4 +138,29 @@ describe('HealthChecker', () => {
     });
     assert.equal(most, HEALTH_CHECKS_MAX);
   });
+
+  test('has many real checks under way without a warning of Node', async t => {
+    const warnings: string[] = [];
+    const onWarning = ({ message }: Error): void => void warnings.push(message);
+    process.on('warning', onWarning);
+    t.after(() => process.off('warning', onWarning));
+    const owners = Array.from({ length: HEALTH_CHECKS_MAX }, (_, owner) => owner);
+    const down = new Set<number>();
+    const health = { ...HEALTH, intervalMs: 60_000 };
+    await new Promise<void>(resolve => {
+      const checker = new HealthChecker(
+        owners.map(owner => ({ owner, health, proxy: null })),
+        {
+          locate: () => Promise.resolve([{ kind: 'unix', path: '/nowhere/health.sock' }]),
+          changed: owner => {
+            if (down.add(owner).size === owners.length) resolve();
+          },
+          expires: () => undefined,
+        },
+      );
+      t.after(() => checker.close());
+      checker.start();
+    });
+    assert.deepEqual(warnings, []);
+  });
 });

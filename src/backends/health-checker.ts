@@ -2,6 +2,7 @@
  * Checks backends while nobody uses them, on the main thread: each one in its own rhythm, a bounded number at once. What
  * it finds goes to its owner when it changes.
  */
+import { setMaxListeners } from 'node:events';
 import { HEALTH_CHECKS_MAX } from '../limits.ts';
 import type { Endpoint, ProxyOut } from '../verdict.ts';
 import { probeBackend } from './health-probe.ts';
@@ -75,6 +76,8 @@ export class HealthChecker<T> {
     this.#reports = reports;
     this.#probe = probe;
     this.#random = random;
+    // Each check listens; beyond ten of them Node would warn of a leak.
+    setMaxListeners(HEALTH_CHECKS_MAX, this.#closing.signal);
     this.#patients = backends.map(backend => ({
       ...backend,
       ...(resume(backend.owner) ?? { state: 'unknown', against: 0, warnedOfMs: null, dueAtMs: 0 }),
