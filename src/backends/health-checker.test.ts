@@ -3,12 +3,14 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HEALTH_CHECKS_MAX } from '../limits.ts';
 import { HealthChecker } from './health-checker.ts';
-import type { Probe, ProbeResult } from './health-probe.ts';
+import type { ProbeResult } from './health-probe.ts';
+import type { ProbeTarget } from './probe-socket.ts';
 import type { PlainHealth } from './plain-pool.ts';
 
 const HEALTH: PlainHealth = {
   check: 'tcp',
   serverName: '',
+  ech: false,
   intervalMs: 1,
   timeoutMs: 1_000,
   rise: 2,
@@ -94,7 +96,7 @@ describe('HealthChecker', () => {
           expires: () => undefined,
         },
         {
-          probe: ({ endpoint }: Probe) =>
+          probe: ({ endpoint }: ProbeTarget) =>
             Promise.resolve(endpoint.kind === 'tcp' && endpoint.address === '10.0.0.2' ? WELL : ILL),
         },
       );
