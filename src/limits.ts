@@ -188,6 +188,12 @@ export const HEALTH_EXPIRY_DAYS = 14;
 export const HEALTH_EXPIRY_DAYS_MAX = 3650;
 /** Health checks under way at once; further ones wait for their turn. */
 export const HEALTH_CHECKS_MAX = 64;
+/** Look-ups, and then addresses, that `sniway doctor` is at work on at once. */
+export const DOCTOR_AT_ONCE = 32;
+/** Addresses that `sniway doctor` looks at; further ones are counted as left out. */
+export const DOCTOR_ADDRESSES_MAX = 1_000;
+/** Names that can be given to `sniway doctor`. */
+export const DOCTOR_NAMES_MAX = 100;
 /**
  * Milliseconds that a relay waits for its backend's first byte with the client's bytes kept for another backend; then
  * they are let go.

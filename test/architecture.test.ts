@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   limiting: ['base', 'wire'],
   verdict: ['base', 'wire', 'ech types', 'limiting types'],
   routing: ['base', 'wire'],
-  backends: ['base', 'wire', 'verdict'],
+  backends: ['base', 'wire', 'ech', 'verdict'],
   decide: ['base', 'wire', 'ech', 'verdict', 'routing', 'backends', 'limiting'],
   engine: ['base', 'wire', 'ech', 'verdict', 'decide types'],
   config: ['base', 'wire', 'ech', 'verdict', 'routing', 'backends', 'limiting', 'decide', 'engine'],

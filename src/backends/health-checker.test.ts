@@ -3,12 +3,14 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { HEALTH_CHECKS_MAX } from '../limits.ts';
 import { HealthChecker } from './health-checker.ts';
-import type { Probe, ProbeResult } from './health-probe.ts';
+import type { ProbeResult } from './health-probe.ts';
+import type { ProbeTarget } from './probe-socket.ts';
 import type { PlainHealth } from './plain-pool.ts';
 
 const HEALTH: PlainHealth = {
   check: 'tcp',
   serverName: '',
+  ech: false,
   intervalMs: 1,
   timeoutMs: 1_000,
   rise: 2,
@@ -94,7 +96,7 @@ describe('HealthChecker', () => {
           expires: () => undefined,
         },
         {
-          probe: ({ endpoint }: Probe) =>
+          probe: ({ endpoint }: ProbeTarget) =>
             Promise.resolve(endpoint.kind === 'tcp' && endpoint.address === '10.0.0.2' ? WELL : ILL),
         },
       );
@@ -137,5 +139,30 @@ describe('HealthChecker', () => {
       checker.start();
     });
     assert.equal(most, HEALTH_CHECKS_MAX);
+  });
+
+  test('has many real checks under way without a warning of Node', async t => {
+    const warnings: string[] = [];
+    const onWarning = ({ message }: Error): void => void warnings.push(message);
+    process.on('warning', onWarning);
+    t.after(() => process.off('warning', onWarning));
+    const owners = Array.from({ length: HEALTH_CHECKS_MAX }, (_, owner) => owner);
+    const down = new Set<number>();
+    const health = { ...HEALTH, intervalMs: 60_000 };
+    await new Promise<void>(resolve => {
+      const checker = new HealthChecker(
+        owners.map(owner => ({ owner, health, proxy: null })),
+        {
+          locate: () => Promise.resolve([{ kind: 'unix', path: '/nowhere/health.sock' }]),
+          changed: owner => {
+            if (down.add(owner).size === owners.length) resolve();
+          },
+          expires: () => undefined,
+        },
+      );
+      t.after(() => checker.close());
+      checker.start();
+    });
+    assert.deepEqual(warnings, []);
   });
 });

@@ -2,10 +2,12 @@
  * Checks backends while nobody uses them, on the main thread: each one in its own rhythm, a bounded number at once. What
  * it finds goes to its owner when it changes.
  */
+import { setMaxListeners } from 'node:events';
 import { HEALTH_CHECKS_MAX } from '../limits.ts';
 import type { Endpoint, ProxyOut } from '../verdict.ts';
-import { probeBackend } from './health-probe.ts';
-import type { Probe, ProbeResult } from './health-probe.ts';
+import { checkBackend } from './ech-probe.ts';
+import type { BackendCheck } from './ech-probe.ts';
+import type { ProbeResult } from './health-probe.ts';
 import type { PlainHealth } from './plain-pool.ts';
 
 /** A backend to be checked; `T` is whatever its owner knows it by. */
@@ -38,7 +40,7 @@ export interface HealthTools<T> {
   /** Where the checks of a backend have been before; null for a new one, which is checked at once. */
   readonly resume?: (owner: T) => HealthProgress | null;
   /** Stand-ins of tests. */
-  readonly probe?: (probe: Probe) => Promise<ProbeResult>;
+  readonly probe?: (check: BackendCheck) => Promise<ProbeResult>;
   readonly random?: () => number;
 }
 
@@ -60,7 +62,7 @@ const DAY_MS = 86_400_000;
 export class HealthChecker<T> {
   readonly #patients: readonly Patient<T>[];
   readonly #reports: HealthReports<T>;
-  readonly #probe: (probe: Probe) => Promise<ProbeResult>;
+  readonly #probe: (check: BackendCheck) => Promise<ProbeResult>;
   readonly #random: () => number;
   readonly #closing = new AbortController();
   /** Due, while HEALTH_CHECKS_MAX others are under way; each at most once. */
@@ -70,11 +72,13 @@ export class HealthChecker<T> {
   constructor(
     backends: readonly CheckedBackend<T>[],
     reports: HealthReports<T>,
-    { probe = probeBackend, random = Math.random, resume = () => null }: HealthTools<T> = {},
+    { probe = checkBackend, random = Math.random, resume = () => null }: HealthTools<T> = {},
   ) {
     this.#reports = reports;
     this.#probe = probe;
     this.#random = random;
+    // Each check listens; beyond ten of them Node would warn of a leak.
+    setMaxListeners(HEALTH_CHECKS_MAX, this.#closing.signal);
     this.#patients = backends.map(backend => ({
       ...backend,
       ...(resume(backend.owner) ?? { state: 'unknown', against: 0, warnedOfMs: null, dueAtMs: 0 }),
@@ -127,7 +131,7 @@ export class HealthChecker<T> {
 
   /** All addresses of a backend share the time of its check; one that is well is enough. */
   async #check({ owner, health, proxy }: Patient<T>): Promise<ProbeResult> {
-    const { serverName, timeoutMs } = health;
+    const { check, serverName, ech, timeoutMs } = health;
     const { signal } = this.#closing;
     const untilMs = performance.now() + timeoutMs;
     let result: ProbeResult = { problem: 'timeout', expiresAtMs: null };
@@ -135,7 +139,8 @@ export class HealthChecker<T> {
       for (const endpoint of await this.#reports.locate(owner, timeoutMs)) {
         const leftMs = untilMs - performance.now();
         if (leftMs <= 0) break;
-        result = await this.#probe({ endpoint, serverName, proxy, timeoutMs: leftMs, signal });
+        const target = { endpoint, proxy, timeoutMs: leftMs, signal };
+        result = await this.#probe({ ...target, check, serverName, ech, alpnProtocols: [] });
         if (result.problem === null) break;
       }
     } catch (error) {

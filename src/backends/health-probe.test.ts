@@ -42,6 +42,7 @@ describe('judgeCertificate()', () => {
   });
 });
 
+const TCP = { check: 'tcp', serverName: '', alpnProtocols: [] } as const;
 const PROXY = { authority: false, alpn: false, uniqueId: false, crc32c: false, custom: [] };
 
 describe('probeBackend()', () => {
@@ -59,7 +60,7 @@ describe('probeBackend()', () => {
       const { port } = server.address() as AddressInfo;
       const endpoint = { kind: 'tcp', address: '127.0.0.1', port, family: 4 } as const;
       const { signal } = new AbortController();
-      const probe = { endpoint, serverName: '', proxy: { ...PROXY, version }, timeoutMs: 5_000, signal };
+      const probe = { ...TCP, endpoint, proxy: { ...PROXY, version }, timeoutMs: 5_000, signal };
       assert.equal((await probeBackend(probe)).problem, null);
       const told = (await header).toString('latin1');
       if (version === 1)
@@ -77,16 +78,18 @@ describe('probeBackend()', () => {
     const { port } = silent.address() as AddressInfo;
     const endpoint = { kind: 'tcp', address: '127.0.0.1', port, family: 4 } as const;
     const tls = {
+      ...TCP,
+      check: 'tls',
       endpoint,
       proxy: null,
       serverName: 'www.example.com',
       signal: new AbortController().signal,
-    };
+    } as const;
     assert.equal((await probeBackend({ ...tls, timeoutMs: 20 })).problem, 'timeout');
     const giveUp = new AbortController();
     const given = probeBackend({ ...tls, timeoutMs: 20_000, signal: giveUp.signal });
     giveUp.abort();
     assert.equal((await given).problem, 'aborted');
-    assert.equal((await probeBackend({ ...tls, serverName: '', timeoutMs: 5_000 })).problem, null);
+    assert.equal((await probeBackend({ ...tls, ...TCP, timeoutMs: 5_000 })).problem, null);
   });
 });

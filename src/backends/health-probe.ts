@@ -1,12 +1,8 @@
 /** One look at one address of a backend: does it take connections, and does it show the right certificate. */
-import { connect as connectTcp } from 'node:net';
-import type { Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls } from 'node:tls';
 import type { PeerCertificate } from 'node:tls';
-import type { Endpoint, ProxyOut } from '../verdict.ts';
-import { encodeOwnHeader } from '../wire/proxy-encoder.ts';
-
-const NOTHING = new Uint8Array(0);
+import { codeOf, openProbe } from './probe-socket.ts';
+import type { ProbeSocket, ProbeTarget } from './probe-socket.ts';
 
 export interface ProbeResult {
   /** What is wrong; null if all is well. */
@@ -15,56 +11,64 @@ export interface ProbeResult {
   readonly expiresAtMs: number | null;
 }
 
-export interface Probe {
-  readonly endpoint: Endpoint;
-  /** Empty for a check that only connects. */
+export interface Probe extends ProbeTarget {
+  readonly check: 'tcp' | 'tls';
+  /** Asked for in a TLS check, where the certificate must be valid for it; empty to ask for no name. */
   readonly serverName: string;
-  /** The PROXY header that comes first, which says that nobody else's connection this is; null for none. */
-  readonly proxy: ProxyOut | null;
-  readonly timeoutMs: number;
-  /** Gives the probe up. */
-  readonly signal: AbortSignal;
+  /** Protocols to offer; empty for none. */
+  readonly alpnProtocols: readonly string[];
+}
+
+/** With what is of interest beside whether it is well. */
+export interface ProbeReport extends ProbeResult {
+  /** Milliseconds until it was connected; null if it never was. */
+  readonly connectMs: number | null;
+  /** The version of TLS spoken, such as `TLSv1.3`; null if no handshake was complete. */
+  readonly protocol: string | null;
 }
 
 /** Never rejects. Whoever signed the certificate is its clients' affair: they may trust another authority than we do. */
-export function probeBackend(probe: Probe): Promise<ProbeResult> {
-  const { endpoint, serverName, proxy, timeoutMs, signal } = probe;
-  const socket = connectTcp(
-    endpoint.kind === 'unix' ? { path: endpoint.path } : { host: endpoint.address, port: endpoint.port },
-  );
-  return new Promise(resolve => {
-    const end = (problem: string | null, expiresAtMs: number | null = null): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-      resolve({ problem, expiresAtMs });
-      socket.destroy();
-    };
-    const abort = (): void => end('aborted');
-    const timer = setTimeout(() => end('timeout'), timeoutMs);
-    signal.addEventListener('abort', abort, { once: true });
-    const fail = (error: NodeJS.ErrnoException): void => end(error.code ?? error.message);
-    socket.on('error', fail);
-    socket.on('close', () => end('closed'));
-    socket.once('connect', () => {
-      const header = proxy === null ? NOTHING : encodeOwnHeader(proxy, endsOf(socket, endpoint));
-      if (serverName === '') {
-        socket.write(header, () => end(null));
+export function probeBackend(probe: Probe): Promise<ProbeReport> {
+  const startMs = performance.now();
+  let connectMs: number | null = null;
+  const failed = (problem: string): ProbeReport => ({
+    problem,
+    expiresAtMs: null,
+    connectMs,
+    protocol: null,
+  });
+  return openProbe<ProbeReport>(probe, {
+    failed,
+    connected: ({ socket, end }) => {
+      connectMs = performance.now() - startMs;
+      // The header, if there is one, has to leave before the end.
+      if (probe.check === 'tcp') {
+        socket.write('', () => end({ problem: null, expiresAtMs: null, connectMs, protocol: null }));
         return;
       }
-      if (header.length > 0) socket.write(header);
-      const tls = connectTls({ socket, servername: serverName, rejectUnauthorized: false });
-      tls.on('error', fail);
-      tls.once('secureConnect', () => {
-        const { problem, expiresAtMs } = judgeCertificate(serverName, tls.getPeerCertificate());
-        end(problem, expiresAtMs);
-      });
-    });
+      shakeHands(probe, { socket, end: found => end({ ...found, connectMs }) }, problem =>
+        end(failed(problem)),
+      );
+    },
   });
 }
 
-function endsOf({ localAddress, localPort = 0 }: Socket, endpoint: Endpoint): readonly [Endpoint, Endpoint] {
-  if (endpoint.kind === 'unix' || localAddress === undefined) return [{ kind: 'unix', path: '' }, endpoint];
-  return [{ ...endpoint, address: localAddress, port: localPort }, endpoint];
+function shakeHands(
+  { serverName, alpnProtocols }: Probe,
+  { socket, end }: ProbeSocket<ProbeResult & { readonly protocol: string | null }>,
+  fail: (problem: string) => void,
+): void {
+  const tls = connectTls({
+    socket,
+    servername: serverName,
+    rejectUnauthorized: false,
+    ...(alpnProtocols.length > 0 && { ALPNProtocols: [...alpnProtocols] }),
+  });
+  tls.on('error', error => fail(codeOf(error)));
+  tls.once('secureConnect', () => {
+    const { problem, expiresAtMs } = judgeCertificate(serverName, tls.getPeerCertificate());
+    end({ problem, expiresAtMs, protocol: tls.getProtocol() });
+  });
 }
 
 /** Whether clients that ask for this name can use the certificate: it names it, and it is valid now. */
@@ -75,7 +79,7 @@ export function judgeCertificate(
 ): ProbeResult {
   const expiresAtMs = Date.parse(certificate.valid_to);
   if (Number.isNaN(expiresAtMs)) return { problem: 'no certificate', expiresAtMs: null };
-  const wrongName = checkServerIdentity(serverName, certificate);
+  const wrongName = serverName === '' ? undefined : checkServerIdentity(serverName, certificate);
   if (wrongName !== undefined) {
     return { problem: `its certificate is not valid for ${serverName}`, expiresAtMs };
   }

@@ -44,6 +44,8 @@ export interface PlainHealth {
   readonly check: 'tcp' | 'tls';
   /** The server name of a TLS check; empty for a TCP check. */
   readonly serverName: string;
+  /** Whether a TLS check also asks for Encrypted ClientHello in split mode. */
+  readonly ech: boolean;
   readonly intervalMs: number;
   readonly timeoutMs: number;
   /** Good checks in a row after which a backend is up again. */

@@ -10,6 +10,7 @@ import { checkCommandConfig } from './check.ts';
 import type { CheckFlags } from './check.ts';
 import { addConfigFlags } from './config-flags.ts';
 import type { ConfigFlags } from './config-flags.ts';
+import { addDoctorCommand } from './doctor/doctor.ts';
 import { addEchCommands } from './ech/ech-commands.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { explainName } from './explain.ts';
@@ -21,7 +22,19 @@ import type { RunFlags, RunHooks } from './run.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { VERSION } from './version.ts';
 
-const COMMANDS = ['run', 'check', 'explain', 'reload', 'upgrade', 'systemd', 'ech', 'init', 'schema', 'help'];
+const COMMANDS = [
+  'run',
+  'check',
+  'explain',
+  'doctor',
+  'reload',
+  'upgrade',
+  'systemd',
+  'ech',
+  'init',
+  'schema',
+  'help',
+];
 
 const EXAMPLES = `Examples:
   sniway -l 443 -r 'www.example.com=10.0.0.5:443' -r '*.example.org=10.0.0.6:8443'
@@ -29,6 +42,7 @@ const EXAMPLES = `Examples:
   sniway -c /etc/sniway.yaml                      listeners, routes and policies from a file
   sniway explain www.example.com -c /etc/sniway.yaml
   sniway check -c /etc/sniway.yaml
+  sniway doctor -c /etc/sniway.yaml               are all backends there, and fit?
 `;
 
 /** Runs the command with these arguments (without node and script); resolves with the exit code. */
@@ -80,7 +94,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true, visibleArguments: () => [] })
-    .usage('[run|check|explain NAME|reload|upgrade|systemd|ech|init|schema] [options]')
+    .usage('[run|check|explain NAME|doctor|reload|upgrade|systemd|ech|init|schema] [options]')
     .helpCommand('help [command]', 'show this help')
     // Catches a misspelt command; the list of commands says the rest.
     .argument('[command]');
@@ -124,6 +138,7 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .action(async (name: string, options: ExplainFlags) =>
       print(await explainName(name, options, program.opts<ConfigFlags>())),
     );
+  addDoctorCommand(program, exitWith);
   addServiceCommands(program);
   addEchCommands(program);
   program

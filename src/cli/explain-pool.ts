@@ -51,8 +51,8 @@ function describeBalance({ backends, balance, retry, ejection }: PlainPool): Lin
 
 function describeHealth({ health, onDown }: PlainPool): Line[] {
   if (health === null) return [];
-  const { check, serverName, intervalMs } = health;
-  const what = check === 'tls' ? `tls for ${escapeControls(serverName)}` : 'tcp';
+  const { check, serverName, ech, intervalMs } = health;
+  const what = check === 'tls' ? `tls for ${escapeControls(serverName)}${ech ? ' and ECH' : ''}` : 'tcp';
   return [
     ['health', `${what} every ${intervalMs / 1000}s; connections of a backend that is down: ${onDown}`],
   ];

@@ -30,6 +30,7 @@ import { alertName } from '../wire/tls-alert.ts';
 import type { ConfigFlags } from './config-flags.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { loadCommandConfig } from './load-config.ts';
+import { ownListeners } from './own-listeners.ts';
 
 /** Nothing is opened, so a configuration without a listener can be explained too. */
 const LISTEN_DEFAULT = '127.0.0.1:0';
@@ -209,12 +210,6 @@ async function publishNames(
       const addresses = await resolver.resolve(host, { timeoutMs, fromClient: false }).catch(() => null);
       publisher.change(host, addresses);
     }),
-  );
-}
-
-function ownListeners({ listen }: CheckedConfig): { address: string; port: number }[] {
-  return listen.flatMap(target =>
-    target.kind === 'tcp' ? [{ address: target.address, port: target.port }] : [],
   );
 }
 

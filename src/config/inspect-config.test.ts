@@ -176,6 +176,10 @@ test('inspectConfig() tells each wrong value at its place', () => {
       'error routes[0].health: a TLS check needs a name to ask for: health: { check: tls, name: www.example.com }',
     ],
     [
+      { routes: [{ ...ROUTE, health: { check: 'tcp', ech: true } }] },
+      'error routes[0].health.ech: only a TLS check can find that out: write check: tls',
+    ],
+    [
       { routes: [{ match: '**.a.example', backend: '{sni}:443', health: 'tcp' }] },
       'error routes[0].health: {sni} leads to a backend for each name, which cannot be checked: remove "health"',
     ],

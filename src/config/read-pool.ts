@@ -80,6 +80,7 @@ export function findPoolProblems(route: Values, action: RouteAction | null, path
     ...findTwins(route, path),
     ...findBackupsOnly(action.pool, path),
     ...findNameless(action.pool, path),
+    ...findIdleEch(action.pool, path),
   ];
 }
 
@@ -114,6 +115,11 @@ function findNameless({ health, backends }: PlainPool, path: ProblemPath): Findi
   if (health.check === 'tcp' || health.serverName !== '') return [];
   const message = 'a TLS check needs a name to ask for: health: { check: tls, name: www.example.com }';
   return [errorAt([...path, 'health'], message)];
+}
+
+function findIdleEch({ health }: PlainPool, path: ProblemPath): Finding[] {
+  if (health?.check !== 'tcp' || !health.ech) return [];
+  return [errorAt([...path, 'health', 'ech'], 'only a TLS check can find that out: write check: tls')];
 }
 
 function readBackend(entry: unknown, route: Values): PlainBackend | null {
@@ -169,6 +175,7 @@ function readHealth(value: unknown, firstPattern: string): PlainHealth | null {
   return {
     check: health.check,
     serverName: health.check === 'tls' ? readName(health.name ?? firstPattern) : '',
+    ech: health.ech === true,
     intervalMs: durationOr(health.interval, HEALTH_INTERVAL_MS),
     timeoutMs: durationOr(health.timeout, HEALTH_TIMEOUT_MS),
     rise: numberOr(health.rise, HEALTH_RISE),

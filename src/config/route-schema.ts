@@ -82,6 +82,11 @@ const health = z.strictObject({
   name: text(parseConfigName)
     .optional()
     .describe('The server name a TLS check asks for. Default: the first pattern, where that is one name'),
+  ech: z.boolean().optional().meta({
+    description:
+      'Whether a TLS check takes a backend for down that does not support Encrypted ClientHello (split mode)',
+    default: false,
+  }),
   interval: timeout(HEALTH_INTERVAL_MS, HEALTH_MS_MIN, 'Between two checks of a backend'),
   timeout: timeout(HEALTH_TIMEOUT_MS, HEALTH_MS_MIN, 'For one check'),
   rise: count(HEALTH_COUNT_MAX, 'Good checks in a row after which a backend is up again').meta({

@@ -277,6 +277,8 @@ export interface HealthConfig {
   readonly check: 'tcp' | 'tls';
   /** The server name a TLS check asks for. Default: the first pattern of the route, where that is one name. */
   readonly name?: string | undefined;
+  /** Whether a TLS check takes a backend for down that does not support Encrypted ClientHello. Default false. */
+  readonly ech?: boolean | undefined;
   /** Between two checks of a backend, at least 100ms. Default `5s`. */
   readonly interval?: DurationText | undefined;
   /** For one check, at least 100ms. Default `2s`. */

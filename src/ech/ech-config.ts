@@ -1,6 +1,7 @@
 /** ECHConfig and ECHConfigList (RFC 9849 section 4): what is published of a key. */
 import { ECH_CONFIGS_MAX } from '../limits.ts';
 import { ByteReader } from '../wire/byte-reader.ts';
+import { u16, vector16 } from '../wire/vectors.ts';
 import type { SymmetricSuite } from './hpke-suites.ts';
 
 /** Version of the configurations that are known here, and type of the extension (RFC 9849 section 4). */
@@ -117,12 +118,4 @@ function readContents(reader: ByteReader, raw: Uint8Array): EchConfig | null {
 
 function fail(message: string): EchConfigListResult {
   return { ok: false, message };
-}
-
-function u16(value: number): number[] {
-  return [value >> 8, value & 255];
-}
-
-function vector16(bytes: ArrayLike<number>): number[] {
-  return [...u16(bytes.length), ...Array.from(bytes)];
 }

@@ -12,6 +12,7 @@ import { echIllegal } from './ech-error.ts';
 import type { EchErrorCode, EchIllegal } from './ech-error.ts';
 import { reopenHello } from './ech-opener.ts';
 import type { EchAccepted, EchContext } from './ech-opener.ts';
+import { isRetryRequest } from './server-hello.ts';
 import { ServerMessages } from './server-messages.ts';
 import type { ServerEvent } from './server-messages.ts';
 
@@ -28,9 +29,6 @@ export interface EchStep {
  */
 export type BackendConfirmation = 'pending' | 'confirmed' | 'unconfirmed' | 'unknown';
 
-/** The random of a HelloRetryRequest, which is a ServerHello otherwise (RFC 8446 section 4.1.3). */
-const RETRY_RANDOM = Buffer.from('cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c', 'hex');
-const RANDOM_OFFSET = 6;
 /** change_cipher_spec for old middleboxes, alerts, and early data under the client's ticket. */
 const PASSING_TYPES: ReadonlySet<number> = new Set([20, 21, 23]);
 /** Bytes that encryption may add to a record (RFC 8446 section 5.2). */
@@ -223,8 +221,4 @@ export class EchHandshake {
     this.#held = null;
     return { toBackend, illegal: echIllegal(code) };
   }
-}
-
-function isRetryRequest(message: Uint8Array): boolean {
-  return RETRY_RANDOM.equals(message.subarray(RANDOM_OFFSET, RANDOM_OFFSET + RETRY_RANDOM.length));
 }

@@ -130,7 +130,7 @@ describe('the command lines of the papers and of --help', () => {
 
   test('name only flags that there are', async t => {
     const ech = ['keygen', 'show', 'dns', 'rotate', 'import', 'export'].map(name => ['ech', name]);
-    const commands = [['check'], ['explain'], ['init'], ['upgrade'], ...ech];
+    const commands = [['check'], ['doctor'], ['explain'], ['init'], ['upgrade'], ...ech];
     const helps = await Promise.all(
       commands.map(command => run(t, [process.execPath, commandFile, ...command, '--help'])),
     );

@@ -5,6 +5,10 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { CASES } from '../../bench/cases.ts';
+import { judgeVisits } from '../../src/cli/doctor/judge-visits.ts';
+import { planVisits } from '../../src/cli/doctor/plan-visits.ts';
+import { renderDoctor } from '../../src/cli/doctor/render-doctor.ts';
+import { checkConfig } from '../../src/config/check-config.ts';
 import { writeTemporary } from '../support/names.ts';
 import { eventually } from '../support/peers.ts';
 import { needs, run, start } from '../support/programs.ts';
@@ -44,7 +48,9 @@ test('every block of the papers has somebody who looks after it', () => {
       ['sh', 'ts'].includes(language) ||
       (language === 'text' &&
         (isDrawing(text) ||
-          ['README.md', 'docs/ech.md', 'docs/metrics.md', 'docs/upgrade.md'].includes(paper)));
+          ['README.md', 'docs/command.md', 'docs/ech.md', 'docs/metrics.md', 'docs/upgrade.md'].includes(
+            paper,
+          )));
     assert.ok(isHeld, `${paper}: nobody looks after this ${language} block:\n${text}`);
   }
 });
@@ -176,4 +182,21 @@ test('the TypeScript of the papers runs', async t => {
     const { code, stdout, stderr } = await run(t, [...command], '', { cwd: folder });
     assert.equal(code, 0, `${paper}, block ${index}: ${stdout}${stderr}`);
   }
+});
+
+test('the report of sniway doctor in the papers is what comes out', () => {
+  const nowMs = Date.parse('2026-06-01T00:00:00Z');
+  const backends = ['10.0.0.5:443', '10.0.0.6:443'];
+  const routes = [{ match: 'www.example.com', backends }];
+  const plan = planVisits(checkConfig({ listen: 443, routes }), { names: [], ech: false });
+  const well = { problem: null, expiresAtMs: nowMs + 83.5 * 86_400_000, connectMs: 3, protocol: 'TLSv1.3' };
+  const refused = { problem: 'ECONNREFUSED', expiresAtMs: null, connectMs: null, protocol: null };
+  const visited = plan.visits.map((visit, index) => {
+    const endpoint = { kind: 'tcp', address: `10.0.0.${5 + index}`, port: 443, family: 4 } as const;
+    const report = { ...(index === 0 ? well : refused), ech: null };
+    return { kind: 'looked', visit, looks: [{ endpoint, report }] } as const;
+  });
+  const report = { ...plan, diagnoses: judgeVisits(visited, nowMs), leftOut: 0 };
+  const [shown] = blocksOf('text', 'docs/command.md');
+  assert.equal(shown?.text, renderDoctor(report, nowMs));
 });

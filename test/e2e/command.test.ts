@@ -122,7 +122,7 @@ describe('sniway, given something wrong', () => {
     assert.equal(code, 2);
     assert.match(
       stderr,
-      /'chekc' \(did you mean "check"\?\); there are run, check, explain, reload, upgrade, systemd, ech, init, schema/,
+      /'chekc' \(did you mean "check"\?\); there are run, check, explain, doctor, reload, upgrade, systemd, ech, init, schema/,
     );
   });
 

@@ -16,14 +16,14 @@ for (const [program, startBackend] of [
     const { address } = await startBackend(t, authority);
     const endpoint = { kind: 'unix', path: address.slice('unix:'.length) } as const;
     const { signal } = new AbortController();
-    for (const serverName of [NAME, '']) {
+    const probe = { endpoint, serverName: NAME, alpnProtocols: [], timeoutMs: 5_000, signal };
+    for (const check of ['tls', 'tcp'] as const) {
       for (const proxyProtocol of ['v1', 'v2']) {
         const proxy = readProxyOut({ proxyProtocol });
-        const { problem } = await probeBackend({ endpoint, serverName, proxy, timeoutMs: 5_000, signal });
-        assert.equal(problem, null, `${proxyProtocol} ${serverName}`);
+        const { problem } = await probeBackend({ ...probe, check, proxy });
+        assert.equal(problem, null, `${proxyProtocol} ${check}`);
       }
     }
-    const bare = { endpoint, serverName: NAME, proxy: null, timeoutMs: 5_000, signal };
-    assert.notEqual((await probeBackend(bare)).problem, null);
+    assert.notEqual((await probeBackend({ ...probe, check: 'tls', proxy: null })).problem, null);
   });
 }

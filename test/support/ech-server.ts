@@ -1,6 +1,7 @@
 /** ServerHellos made to order: those of a backend that knows inner hellos, and of others. */
 import { createHash, hkdfSync } from 'node:crypto';
 import { wrapMessage } from './hello-builder.ts';
+import type { ExtensionParts } from './hello-builder.ts';
 
 export const RETRY_RANDOM = Buffer.from(
   'cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c',
@@ -8,16 +9,23 @@ export const RETRY_RANDOM = Buffer.from(
 );
 const TLS_AES_256_GCM_SHA384 = 0x1302;
 
+const TLS_1_3 = { type: 43, data: Uint8Array.of(3, 4) };
+
 /** A ServerHello of TLS 1.3 with this random, as a handshake message. */
-export function buildServerHello(random: Uint8Array, suite = 0x1301): Uint8Array {
-  const versions = [0, 43, 0, 2, 3, 4];
+export function buildServerHello(
+  random: Uint8Array,
+  suite = 0x1301,
+  extensions: readonly ExtensionParts[] = [TLS_1_3],
+): Uint8Array {
+  const list = extensions.flatMap(({ type, data }) => [type >> 8, type & 255, 0, data.length, ...data]);
   const session = [32, ...new Uint8Array(32).fill(5)];
-  const body = [3, 3, ...random, ...session, suite >> 8, suite & 255, 0, 0, versions.length, ...versions];
+  const body = [3, 3, ...random, ...session, suite >> 8, suite & 255, 0, 0, list.length, ...list];
   return wrapMessage(Uint8Array.from(body), 2);
 }
 
-export function buildRetryRequest(suite = 0x1301): Uint8Array {
-  return buildServerHello(RETRY_RANDOM, suite);
+/** @param more Behind supported_versions; at most 255 bytes together. */
+export function buildRetryRequest(suite = 0x1301, more: readonly ExtensionParts[] = []): Uint8Array {
+  return buildServerHello(RETRY_RANDOM, suite, [TLS_1_3, ...more]);
 }
 
 /** The ServerHello with which a backend accepts; `before` are the messages up to it, hashed as TLS 1.3 wants it. */
