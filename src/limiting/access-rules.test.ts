@@ -66,7 +66,9 @@ describe('createAccessRules()', () => {
       .map(bytes => bytes.join('.'));
     const v6 = fc
       .array(fc.constantFrom(0, 1, 0x8000, 0xffff), { minLength: 8, maxLength: 8 })
-      .map(groups => groups.map(group => group.toString(16)).join(':'));
+      .map(groups => groups.map(group => group.toString(16)).join(':'))
+      // Mapped addresses count as IPv4, which another test holds.
+      .filter(text => !text.startsWith('0:0:0:0:0:ffff:'));
     const network = fc.oneof(
       fc.tuple(address, fc.integer({ min: 0, max: 32 })),
       fc.tuple(v6, fc.integer({ min: 0, max: 128 })),

@@ -15,8 +15,8 @@ const examples = join(projectRoot, 'examples', 'library');
 const RUNS_TYPESCRIPT = 'typescript' in process.features && process.features.typescript !== false;
 
 /** Bytes of the tarball, and of what it holds: half more than there are now. */
-const SIZE_MAX = 450_000;
-const UNPACKED_SIZE_MAX = 1_450_000;
+const SIZE_MAX = 660_000;
+const UNPACKED_SIZE_MAX = 2_200_000;
 
 test(
   'the tarball is small, and holds compiled sources with their types and the papers of npm',
