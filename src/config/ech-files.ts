@@ -5,6 +5,7 @@ import type { EchKey } from '../ech/ech-opener.ts';
 import { parseKeyFile } from '../ech/key-file.ts';
 import type { EchKeyFile } from '../ech/key-file.ts';
 import { ECH_FILE_BYTES_MAX, ECH_KEYS_MAX } from '../limits.ts';
+import { FOUND_CONTENT, isFileContent } from './file-path.ts';
 import { quote } from './plain-text.ts';
 import { describeFailure } from './read-text.ts';
 
@@ -58,6 +59,10 @@ export function readEchFiles(paths: readonly string[]): EchFiles {
 
 function listFiles(paths: readonly string[], problems: string[]): string[] {
   return paths.flatMap(path => {
+    if (isFileContent(path)) {
+      problems.push(FOUND_CONTENT);
+      return [];
+    }
     try {
       return listEchFiles(path);
     } catch (error) {

@@ -1,6 +1,7 @@
 /** Paths of keys in a configuration file: relative ones start at its folder. */
 import { dirname, resolve } from 'node:path';
 import { listEchFiles } from './ech-files.ts';
+import { isFileContent } from './file-path.ts';
 import type { LoadedConfig } from './merge-included.ts';
 import { asObject, asPlaced, asTexts, isObject } from './read-value.ts';
 
@@ -10,7 +11,7 @@ export function placeEchPaths(loaded: LoadedConfig): LoadedConfig {
   if (!isObject(value) || !isObject(value['ech'])) return loaded;
   const { ech } = value;
   const place = (path: unknown): unknown =>
-    typeof path === 'string' && path !== '' ? resolve(dirname(source.file), path) : path;
+    typeof path === 'string' && path !== '' && !isFileContent(path) ? resolve(dirname(source.file), path) : path;
   const placeFiles = (one: unknown): unknown =>
     isObject(one) ? { ...one, certificate: place(one['certificate']), key: place(one['key']) } : one;
   const placed = {
@@ -30,7 +31,7 @@ export function echPathsOf(input: unknown): readonly string[] {
     const { certificate, key } = asObject(value);
     return [...asTexts(certificate, []), ...asTexts(key, [])].map(({ text }) => text);
   });
-  return [...ofKeys, ...ofRetry];
+  return [...ofKeys, ...ofRetry].filter(path => !isFileContent(path));
 }
 
 function eachOf(value: unknown, change: (one: unknown) => unknown): unknown {

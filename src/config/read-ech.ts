@@ -7,6 +7,7 @@ import { nameRoutes } from './check-routes.ts';
 import { readRetryIdentity } from './ech-retry.ts';
 import { readEchFiles } from './ech-files.ts';
 import type { EchFile } from './ech-files.ts';
+import { isFileContent } from './file-path.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';
 import { didYouMean } from './nearest-word.ts';
@@ -26,11 +27,12 @@ type Values = Readonly<Record<string, unknown>>;
 export function readEch(input: unknown, drafts: readonly RouteDraft[], findings: Finding[]): ReadEch | null {
   const { ech } = asObject(input);
   if (!isObject(ech)) return null;
-  const { files, keys, problems, warnings } = readEchFiles(asTexts(ech.keys, []).map(({ text }) => text));
+  const paths = asTexts(ech.keys, []).flatMap(({ text }) => (isFileContent(text) ? [] : [text]));
+  const { files, keys, problems, warnings } = readEchFiles(paths);
   const at = ['ech', 'keys'];
   findings.push(...problems.map(message => errorAt(at, message)));
   findings.push(...warnings.map(message => warningAt(at, message)));
-  if (keys.length === 0 && problems.length === 0 && ech.keys !== undefined) {
+  if (keys.length === 0 && problems.length === 0 && paths.length > 0) {
     findings.push(errorAt(at, 'there is no private key in it: sniway ech keygen makes one'));
   }
   findings.push(...findHiddenNames(ech, drafts));
@@ -43,6 +45,7 @@ function readRetry({ retry }: Values, files: readonly EchFile[], findings: Findi
   const identities = asPlaced(retry, ['ech', 'retry']).flatMap(({ value, path }) => {
     const { certificate, key } = asObject(value);
     if (typeof certificate !== 'string' || typeof key !== 'string') return [];
+    if (isFileContent(certificate) || isFileContent(key)) return [];
     const identity = readRetryIdentity(certificate, key);
     findings.push(...identity.problems.map(message => errorAt(path, message)));
     findings.push(...identity.warnings.map(message => warningAt(path, message)));
