@@ -101,6 +101,17 @@ describe('planRetry()', () => {
     );
   });
 
+  test('leaves public names aside that clients do not take', async t => {
+    const authority = await createKindAuthority(t);
+    const { identity } = await authority.issue(['a.p.example']);
+    const files = [fileOf(1, 'a.p.example'), fileOf(2, '.p.example', 'a\0.p.example', 'a.p.example.')];
+    const { terms, problems, warnings } = planRetry(files, [identityFile(identity)]);
+    assert.deepEqual(
+      [terms.map(({ publicName }) => publicName), problems, warnings],
+      [['a.p.example'], [], []],
+    );
+  });
+
   test('has nothing to say without keys', () => {
     assert.deepEqual(planRetry([], [identityFile(null)]), { terms: [], problems: [], warnings: [] });
   });

@@ -1,5 +1,6 @@
 /** Who tells clients with an old key of the new one: for each public name a certificate and a list. */
 import { encodeEchConfigList, parseEchConfig } from '../ech/ech-config.ts';
+import { publicNameFault } from '../ech/public-name.ts';
 import { retryTermsFault } from '../ech/retry-responder.ts';
 import type { RetryTerms } from '../ech/retry-responder.ts';
 import type { EchFile } from './ech-files.ts';
@@ -17,7 +18,7 @@ export interface RetryPlan {
 
 /**
  * Gives each public name the certificate that covers it and expires last, and the configurations of its newest file
- * alone: whoever asks has an old one, and is to get rid of it.
+ * alone: whoever asks has an old one, and is to get rid of it. Names that clients do not take are left aside.
  *
  * @param identities Those without an identity, whose problems are told elsewhere, are left aside.
  */
@@ -57,6 +58,7 @@ function newestLists(files: readonly EchFile[]): ReadonlyMap<string, Uint8Array>
     const byName = new Map<string, Uint8Array[]>();
     for (const { config } of keys) {
       const name = parseEchConfig(config)?.publicName.toLowerCase() ?? '';
+      if (publicNameFault(name) !== null) continue;
       byName.set(name, [...(byName.get(name) ?? []), config]);
     }
     for (const [name, configs] of byName) lists.set(name, encodeEchConfigList(configs));

@@ -83,6 +83,22 @@ describe('the ech of a configuration', () => {
     assert.deepEqual(problemsOf({ keys, fallback: 'app' }, [ROUTE]), []);
   });
 
+  test('warns of public names that clients do not take, and of nothing else about them', t => {
+    for (const [publicName, fault] of [
+      ['.example', 'it begins or ends with a dot, or has two in a row'],
+      ['pub\0lic.example', "its labels may only have letters, digits and, within, '-'"],
+      ['10.0.0.1', 'its last label is a number, as that of an IP address'],
+    ] as const) {
+      const keys = makeKeyFolder(t, createTestKey({ publicName }));
+      assert.deepEqual(
+        problemsOf({ keys }).map(text => text.replace(keys, '')),
+        [
+          `warning ech.keys: "/7.ech" has the public name "${publicName.replace('\0', '\\x00')}", which clients do not take: ${fault}; take it away, and make a key with sniway ech keygen`,
+        ],
+      );
+    }
+  });
+
   test('sends unknown names to no backend that dials whatever it is asked for', t => {
     const keys = makeKeyFolder(t, createTestKey());
     const routes = [PUBLIC, { name: 'any', match: '**.lan.example', backend: '{sni}:443' }];

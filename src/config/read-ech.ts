@@ -1,5 +1,6 @@
 /** What a configuration says about Encrypted ClientHello, with the keys of its files. */
 import { parseEchConfig } from '../ech/ech-config.ts';
+import { publicNameFault } from '../ech/public-name.ts';
 import type { EchKeyInfo } from '../events.ts';
 import { createRouteTable } from '../routing/route-table.ts';
 import type { PlainEch, PlainRoute } from '../snapshot.ts';
@@ -35,7 +36,7 @@ export function readEch(input: unknown, drafts: readonly RouteDraft[], findings:
   if (keys.length === 0 && problems.length === 0 && paths.length > 0) {
     findings.push(errorAt(at, 'there is no private key in it: sniway ech keygen makes one'));
   }
-  findings.push(...findHiddenNames(ech, drafts));
+  findings.push(...files.flatMap(findUnfitNames), ...findHiddenNames(ech, drafts));
   const retry = readRetry(ech, files, findings);
   return { plain: { keys, retry, ...readSettings(ech) }, keys: files.flatMap(describeKeys) };
 }
@@ -119,7 +120,8 @@ function findDialledUnknown(name: string | null, routes: readonly PlainRoute[]):
 /** Public names whose stale clients are told nothing by this proxy itself. */
 function unansweredNames({ plain, keys }: ReadEch): readonly string[] {
   const answered = new Set(plain.retry.map(({ publicName }) => publicName));
-  return [...new Set(keys.map(({ publicName }) => publicName))].filter(name => !answered.has(name));
+  const names = new Set(keys.map(({ publicName }) => publicName));
+  return [...names].filter(name => publicNameFault(name) === null && !answered.has(name));
 }
 
 function findIdle(ech: ReadEch): Finding[] {
@@ -145,6 +147,17 @@ function findHiddenNames(ech: Values, drafts: readonly RouteDraft[]): Finding[] 
   return drafts.flatMap(draft =>
     draft.name === null && draft.ech !== 'off' ? [errorAt(draft.path, message)] : [],
   );
+}
+
+/** A name that is hidden by such a key goes in clear, since clients leave its configuration aside. */
+function findUnfitNames(file: EchFile): Finding[] {
+  const names = new Set(describeKeys(file).map(({ publicName }) => publicName));
+  return [...names].flatMap(name => {
+    const fault = publicNameFault(name);
+    if (fault === null) return [];
+    const message = `${quote(file.path)} has the public name ${quote(name)}, which clients do not take: ${fault}; take it away, and make a key with sniway ech keygen`;
+    return [warningAt(['ech', 'keys'], message)];
+  });
 }
 
 function describeKeys({ keys, modifiedMs }: EchFile): readonly EchKeyInfo[] {
