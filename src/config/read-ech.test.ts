@@ -83,6 +83,25 @@ describe('the ech of a configuration', () => {
     assert.deepEqual(problemsOf({ keys, fallback: 'app' }, [ROUTE]), []);
   });
 
+  test('warns of public names whose route refuses what is not opened', t => {
+    const keys = makeKeyFolder(t, createTestKey());
+    const required = { ...PUBLIC, ech: 'required' };
+    assert.deepEqual(problemsOf({ keys }, [ROUTE, required]), [
+      'warning ech: clients with an old key get nowhere: route "public", which takes the public name "public.example", has ech: required; say in "fallback" which one does, or give "retry" a certificate for it',
+    ]);
+    assert.deepEqual(problemsOf({ keys, fallback: 'app' }, [ROUTE, required]), []);
+  });
+
+  test('takes the word alert for no route only where no route is called so', t => {
+    const keys = makeKeyFolder(t, createTestKey());
+    const routes = [PUBLIC, { ...ROUTE, name: 'alert' }];
+    assert.deepEqual(problemsOf({ keys, unknownInner: 'alert' }), []);
+    assert.deepEqual(problemsOf({ keys }, routes), []);
+    assert.deepEqual(problemsOf({ keys, unknownInner: 'alert' }, routes), [
+      'error ech.unknownInner: a route is called "alert", which here is the word for no route: give that route another name, or leave the key out for the alert',
+    ]);
+  });
+
   test('warns of public names that clients do not take, and of nothing else about them', t => {
     for (const [publicName, fault] of [
       ['.example', 'it begins or ends with a dot, or has two in a row'],
@@ -118,6 +137,25 @@ describe('the ech of a configuration', () => {
     const problems = problemsOf({ keys, logInnerName: false }, routes);
     assert.equal(problems.length, 1);
     assert.match(problems[0] ?? '', /^error routes.1: .*give it a "name"/);
+  });
+
+  test('asks for routes in place of suffixes, which can have no name', t => {
+    const keys = makeKeyFolder(t, createTestKey());
+    const { problems } = inspectConfig({
+      listen: 443,
+      routes: [PUBLIC],
+      suffixes: ['.lan.example:8443'],
+      ech: { keys, logInnerName: false },
+    });
+    assert.deepEqual(
+      problems.map(({ path, message }) => [path.join('.'), message]),
+      [
+        [
+          'suffixes.0',
+          'its pattern would stand in access lines, which "logInnerName: false" is against: write it as a route, { name: "...", match: "**.lan.example", backend: "{sni}:8443" }',
+        ],
+      ],
+    );
   });
 
   test('is needed for a route that is reached only through it', () => {

@@ -37,6 +37,7 @@ export function readEch(input: unknown, drafts: readonly RouteDraft[], findings:
     findings.push(errorAt(at, 'there is no private key in it: sniway ech keygen makes one'));
   }
   findings.push(...files.flatMap(findUnfitNames), ...findHiddenNames(ech, drafts));
+  findings.push(...findAmbiguousWord(ech, drafts));
   const retry = readRetry(ech, files, findings);
   return { plain: { keys, retry, ...readSettings(ech) }, keys: files.flatMap(describeKeys) };
 }
@@ -133,8 +134,13 @@ function findIdle(ech: ReadEch): Finding[] {
 function findLostPublicNames(ech: ReadEch, routes: readonly PlainRoute[]): Finding[] {
   const { table } = createRouteTable(routes);
   return unansweredNames(ech).flatMap(name => {
-    if (table.match(name, { alpnProtocols: [] }) >= 0) return [];
-    const message = `clients with an old key get nowhere: no route takes the public name ${quote(name)}; say in "fallback" which one does, or give "retry" a certificate for it`;
+    const route = routes[table.match(name, { alpnProtocols: [] })];
+    if (route !== undefined && route.ech !== 'required') return [];
+    const cause =
+      route === undefined
+        ? `no route takes the public name ${quote(name)}`
+        : `route ${quote(route.name)}, which takes the public name ${quote(name)}, has ech: required`;
+    const message = `clients with an old key get nowhere: ${cause}; say in "fallback" which one does, or give "retry" a certificate for it`;
     return [warningAt(['ech'], message)];
   });
 }
@@ -142,11 +148,31 @@ function findLostPublicNames(ech: ReadEch, routes: readonly PlainRoute[]): Findi
 /** A route without a name is called by its first pattern, which mostly is the name that is not to be told. */
 function findHiddenNames(ech: Values, drafts: readonly RouteDraft[]): Finding[] {
   if (ech.logInnerName !== false) return [];
-  const message =
-    'its pattern would stand in access lines, which "logInnerName: false" is against: give it a "name"';
-  return drafts.flatMap(draft =>
-    draft.name === null && draft.ech !== 'off' ? [errorAt(draft.path, message)] : [],
-  );
+  const reason = 'its pattern would stand in access lines, which "logInnerName: false" is against';
+  return drafts.flatMap(draft => {
+    if (draft.name !== null || draft.ech === 'off') return [];
+    const remedy = isSuffix(draft) ? `write it as a route, ${describeAsRoute(draft)}` : 'give it a "name"';
+    return [errorAt(draft.path, `${reason}: ${remedy}`)];
+  });
+}
+
+/** A suffix is a text, which has no room for a name. */
+function isSuffix({ path }: RouteDraft): boolean {
+  return path[0] === 'suffixes';
+}
+
+function describeAsRoute({ patterns, action }: RouteDraft): string {
+  const backend = action?.kind === 'relay' ? action.pool.backends[0]?.backend : undefined;
+  const port = backend?.kind === 'server-name' ? backend.port : 443;
+  const match = patterns.map(({ text }) => quote(text)).join(', ');
+  return `{ name: "...", match: ${match}, backend: "{sni}:${port}" }`;
+}
+
+/** The word wins, so that whoever means the route would get the alert without a word. */
+function findAmbiguousWord({ unknownInner }: Values, drafts: readonly RouteDraft[]): Finding[] {
+  if (unknownInner !== ALERT || !nameRoutes(drafts).some(({ name }) => name === ALERT)) return [];
+  const message = `a route is called "${ALERT}", which here is the word for no route: give that route another name, or leave the key out for the alert`;
+  return [errorAt(['ech', 'unknownInner'], message)];
 }
 
 /** A name that is hidden by such a key goes in clear, since clients leave its configuration aside. */
