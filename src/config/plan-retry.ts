@@ -3,6 +3,7 @@ import { encodeEchConfigList, parseEchConfig } from '../ech/ech-config.ts';
 import { publicNameFault } from '../ech/public-name.ts';
 import { retryTermsFault } from '../ech/retry-responder.ts';
 import type { RetryTerms } from '../ech/retry-responder.ts';
+import { compareAge } from './ech-files.ts';
 import type { EchFile } from './ech-files.ts';
 import { coversName } from './ech-retry.ts';
 import type { RetryIdentityFile } from './ech-retry.ts';
@@ -54,7 +55,7 @@ export function planRetry(files: readonly EchFile[], identities: readonly RetryI
 /** By public name in lower case: the configurations in its newest file that have a private key. */
 function newestLists(files: readonly EchFile[]): ReadonlyMap<string, Uint8Array> {
   const lists = new Map<string, Uint8Array>();
-  for (const { keys } of files.toSorted((one, other) => one.modifiedMs - other.modifiedMs)) {
+  for (const { keys } of files.toSorted(compareAge)) {
     const byName = new Map<string, Uint8Array[]>();
     for (const { config } of keys) {
       const name = parseEchConfig(config)?.publicName.toLowerCase() ?? '';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { createTestKey } from '../../test/support/ech-client.ts';
@@ -45,6 +45,22 @@ describe('the ech of a configuration', () => {
       ],
     );
     assert.equal(config!.routes[0]!.ech, 'optional');
+  });
+
+  test('has a key once that is in several files, and as old as the oldest of these', t => {
+    const key = createTestKey();
+    const [one, other] = [makeKeyFolder(t, key), makeKeyFolder(t, key)];
+    utimesSync(join(other, '7.ech'), 1_000, 1_000);
+    const { config, problems } = inspectConfig({
+      listen: 443,
+      routes: [ROUTE, PUBLIC],
+      ech: { keys: [one, other] },
+    });
+    assert.deepEqual(problems, []);
+    assert.equal(config!.ech!.keys.length, 1);
+    assert.deepEqual(config!.echKeys, [
+      { configId: 7, publicName: 'public.example', modifiedAtMs: 1_000_000 },
+    ]);
   });
 
   test('needs keys that can be read, and says which cannot', t => {

@@ -1,6 +1,7 @@
 /** What a configuration says about Encrypted ClientHello, with the keys of its files. */
 import { parseEchConfig } from '../ech/ech-config.ts';
 import { publicNameFault } from '../ech/public-name.ts';
+import type { EchKey } from '../ech/ech-opener.ts';
 import type { EchKeyInfo } from '../events.ts';
 import { createRouteTable } from '../routing/route-table.ts';
 import type { PlainEch, PlainRoute } from '../snapshot.ts';
@@ -39,7 +40,7 @@ export function readEch(input: unknown, drafts: readonly RouteDraft[], findings:
   findings.push(...files.flatMap(findUnfitNames), ...findHiddenNames(ech, drafts));
   findings.push(...findAmbiguousWord(ech, drafts));
   const retry = readRetry(ech, files, findings);
-  return { plain: { keys, retry, ...readSettings(ech) }, keys: files.flatMap(describeKeys) };
+  return { plain: { keys, retry, ...readSettings(ech) }, keys: describeLoaded(keys, files) };
 }
 
 /** The certificates for public names, with what is told under each. */
@@ -177,7 +178,7 @@ function findAmbiguousWord({ unknownInner }: Values, drafts: readonly RouteDraft
 
 /** A name that is hidden by such a key goes in clear, since clients leave its configuration aside. */
 function findUnfitNames(file: EchFile): Finding[] {
-  const names = new Set(describeKeys(file).map(({ publicName }) => publicName));
+  const names = new Set(describeLoaded(file.keys, [file]).map(({ publicName }) => publicName));
   return [...names].flatMap(name => {
     const fault = publicNameFault(name);
     if (fault === null) return [];
@@ -186,12 +187,15 @@ function findUnfitNames(file: EchFile): Finding[] {
   });
 }
 
-function describeKeys({ keys, modifiedMs }: EchFile): readonly EchKeyInfo[] {
+/** One for each key; a copy of it does not make it younger. */
+function describeLoaded(keys: readonly EchKey[], files: readonly EchFile[]): readonly EchKeyInfo[] {
   return keys.flatMap(({ config }) => {
+    const holders = files.filter(file => file.keys.some(key => Buffer.from(key.config).equals(config)));
+    const modifiedAtMs = Math.min(...holders.map(({ modifiedMs }) => modifiedMs));
     const parsed = parseEchConfig(config);
     if (parsed === null) return [];
     const { configId, publicName } = parsed;
-    return [{ configId, publicName: publicName.toLowerCase(), modifiedAtMs: modifiedMs }];
+    return [{ configId, publicName: publicName.toLowerCase(), modifiedAtMs }];
   });
 }
 
