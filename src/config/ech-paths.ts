@@ -22,16 +22,24 @@ export function placeEchPaths(loaded: LoadedConfig): LoadedConfig {
   return { ...loaded, value: { ...value, ech: placed } };
 }
 
-/** Every file and folder that is looked at for the keys of a configuration, checked or not. */
-export function echPathsOf(input: unknown): readonly string[] {
-  if (!isObject(input) || !isObject(input['ech'])) return [];
+/**
+ * Every file and folder that is looked at for the keys of a configuration, checked or not. A folder comes before it is
+ * listed, so that whoever notes what it looks like then sees whatever changes later.
+ */
+export function* echPathsOf(input: unknown): Generator<string> {
+  if (!isObject(input) || !isObject(input['ech'])) return;
   const { keys, retry } = input['ech'];
-  const ofKeys = asTexts(keys, []).flatMap(({ text }) => [text, ...filesOf(text)]);
-  const ofRetry = asPlaced(retry, []).flatMap(({ value }) => {
+  for (const { text } of asTexts(keys, [])) {
+    if (isFileContent(text)) continue;
+    yield text;
+    yield* filesOf(text);
+  }
+  for (const { value } of asPlaced(retry, [])) {
     const { certificate, key } = asObject(value);
-    return [...asTexts(certificate, []), ...asTexts(key, [])].map(({ text }) => text);
-  });
-  return [...ofKeys, ...ofRetry].filter(path => !isFileContent(path));
+    for (const { text } of [...asTexts(certificate, []), ...asTexts(key, [])]) {
+      if (!isFileContent(text)) yield text;
+    }
+  }
 }
 
 function eachOf(value: unknown, change: (one: unknown) => unknown): unknown {
