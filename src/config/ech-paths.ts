@@ -11,7 +11,9 @@ export function placeEchPaths(loaded: LoadedConfig): LoadedConfig {
   if (!isObject(value) || !isObject(value['ech'])) return loaded;
   const { ech } = value;
   const place = (path: unknown): unknown =>
-    typeof path === 'string' && path !== '' && !isFileContent(path) ? resolve(dirname(source.file), path) : path;
+    typeof path === 'string' && path !== '' && !isFileContent(path)
+      ? resolve(dirname(source.file), path)
+      : path;
   const placeFiles = (one: unknown): unknown =>
     isObject(one) ? { ...one, certificate: place(one['certificate']), key: place(one['key']) } : one;
   const placed = {

@@ -50,7 +50,9 @@ export function parseKeyFile(text: string): EchKeyFileResult {
     const bytes = Buffer.from(content, 'base64');
     if (label === 'ECHCONFIG') {
       if (KEY_BOUNDARY.test(text.slice(end))) {
-        return fail('it has a private key behind its list: one key comes first, and each key has its own file');
+        return fail(
+          'it has a private key behind its list: one key comes first, and each key has its own file',
+        );
       }
       return joinKey(parseEchConfigList(bytes), bytes, privateKey);
     }
@@ -65,7 +67,9 @@ export function parseKeyFile(text: string): EchKeyFileResult {
   const lost = text.slice(end).search(BOUNDARY);
   if (lost < 0) return fail('it has no block ECHCONFIG');
   const line = text.slice(0, end + lost).split('\n').length;
-  return fail(`its block at line ${line} is damaged: BEGIN and END of one kind need base64 alone between them`);
+  return fail(
+    `its block at line ${line} is damaged: BEGIN and END of one kind need base64 alone between them`,
+  );
 }
 
 /**

@@ -17,8 +17,7 @@ const PEM = createKeyFile({
 });
 /** The line that is the key. */
 const SECRET = PEM.split('\n')[1]!;
-const CONTENT =
-  'expected the path of a file, found the content of one: write it to a file and give its path';
+const CONTENT = 'expected the path of a file, found the content of one: write it to a file and give its path';
 const HEAD = 'listen: 443\nroutes: [{ name: a, match: a.example, backend: "10.0.0.5:443" }]\n';
 const indented = (text: string): string => text.replaceAll(/^(?=.)/gm, '    ');
 
