@@ -140,22 +140,21 @@ function findRoute(
   { ech }: Client,
   snapshot: Snapshot,
 ): { route: SnapshotRoute; name: string } | RejectVerdict {
-  const { policies, table, routes } = snapshot;
+  const { policies, tables, routes } = snapshot;
   const name = hello.serverName;
   const fallback = ech?.kind === 'undecryptable' && ech.isPublicName ? snapshot.ech?.fallback : null;
   if (fallback) return { route: fallback, name: name ?? '' };
+  const isOpened = ech?.kind === 'accepted';
+  const table = isOpened ? tables.encrypted : tables.clear;
   const route = name === null ? undefined : routes[table.match(name, hello)];
-  if (ech?.kind === 'accepted') {
-    if (name !== null && route !== undefined && route.ech !== 'off') return { route, name };
-    // The outer hello counts no more: a client that came so far would come again and again.
-    const unknown = snapshot.ech?.unknownInner;
-    if (unknown) return { route: unknown, name: name ?? '' };
-    return reject(name === null ? 'no-sni' : 'unknown-name', UNKNOWN_INNER, route && 'ech: off');
-  }
-  if (name === null) return reject('no-sni', policies.noSni);
-  if (route === undefined) return reject('unknown-name', policies.unknownName);
-  if (route.ech !== 'required') return { route, name };
-  return reject('unknown-name', policies.unknownName, 'ech: required');
+  if (name !== null && route !== undefined) return { route, name };
+  // The outer hello counts no more: a client that came so far would come again and again.
+  const unknown = isOpened ? snapshot.ech?.unknownInner : null;
+  if (unknown) return { route: unknown, name: name ?? '' };
+  if (name === null) return reject('no-sni', isOpened ? UNKNOWN_INNER : policies.noSni);
+  const hidden = routes[tables.all.match(name, hello)]?.ech;
+  const detail = hidden === undefined || hidden === 'optional' ? null : `ech: ${hidden}`;
+  return reject('unknown-name', isOpened ? UNKNOWN_INNER : policies.unknownName, detail);
 }
 
 /**

@@ -43,3 +43,7 @@ export const CHAIN_CERTIFICATES_MAX = 10;
 /** Bits of RSA keys that sign: with fewer clients fail, and more take the thread for too long. */
 export const RSA_BITS_MIN = 2048;
 export const RSA_BITS_MAX = 4096;
+/** Answers a second for one client address: a client asks once, and many may share an address. */
+export const RETRIES_PER_CLIENT = 20;
+/** Client addresses that are told apart within a second. */
+export const RETRY_CLIENTS_MAX = 4_096;

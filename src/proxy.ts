@@ -326,7 +326,7 @@ class ComposedProxy extends EventEmitter<ProxyEvents> implements CommandProxy, E
   openHello(
     ...[hello, recordVersion, client]: Parameters<EngineHost['openHello']>
   ): ReturnType<EngineHost['openHello']> {
-    return openHello(hello, recordVersion, { client, ech: this.#inForce.decider.snapshot.ech });
+    return openHello(hello, recordVersion, client, this.#inForce.decider);
   }
 
   echFault(fault: EchFault): void {

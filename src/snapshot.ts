@@ -9,6 +9,7 @@ import { EchOpener } from './ech/ech-opener.ts';
 import type { EchKey } from './ech/ech-opener.ts';
 import { RetryResponder } from './ech/retry-responder.ts';
 import type { RetryTerms } from './ech/retry-responder.ts';
+import { RetryShares } from './ech/retry-shares.ts';
 import { SniwayError } from './errors.ts';
 import type { PlainClients } from './limiting/access-rules.ts';
 import { createAccessRules } from './limiting/access-rules.ts';
@@ -162,6 +163,7 @@ export interface SnapshotRoute {
 export interface SnapshotEch {
   readonly opener: EchOpener;
   readonly responder: RetryResponder;
+  readonly shares: RetryShares;
   readonly fallback: SnapshotRoute | null;
   readonly unknownInner: SnapshotRoute | null;
   readonly verifiesBackends: boolean;
@@ -172,7 +174,14 @@ export interface SnapshotEch {
 export interface Snapshot {
   readonly routes: readonly SnapshotRoute[];
   readonly policies: Policies;
-  readonly table: RouteTable;
+  /** What is found in them are indices of `routes`. */
+  readonly tables: {
+    readonly all: RouteTable;
+    /** For hellos in clear: without the routes that are reached only encrypted. */
+    readonly clear: RouteTable;
+    /** For hellos that were opened: without the routes that are reached only in clear. */
+    readonly encrypted: RouteTable;
+  };
   readonly listeners: readonly ListenerFacts[];
   /** Limits of the whole proxy. */
   readonly scope: LimitScope | null;
@@ -194,7 +203,11 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
   return {
     routes,
     policies: plain.policies,
-    table,
+    tables: {
+      all: table,
+      clear: tableWithout(plain.routes, 'required', table),
+      encrypted: tableWithout(plain.routes, 'off', table),
+    },
     listeners: plain.listeners.map((listener, index) => ({
       rules: listener.clients === null ? null : createAccessRules(listener.clients),
       scope: scopeOf(`listener ${index + 1}`, slots.listeners[index] ?? -1, listener.limits),
@@ -206,6 +219,18 @@ export function createSnapshot(plain: PlainConfig): Snapshot {
   };
 }
 
+/** A table of the routes that are not so, under the indices they have among all; `all` itself if none is. */
+function tableWithout(routes: readonly PlainRoute[], ech: PlainRoute['ech'], all: RouteTable): RouteTable {
+  const kept = [...routes.keys()].filter(index => routes[index]!.ech !== ech);
+  if (kept.length === routes.length) return all;
+  const { table } = createRouteTable(kept.map(index => routes[index]!));
+  return {
+    match: (name, hello) => kept[table.match(name, hello)] ?? -1,
+    explain: (name, hello) =>
+      table.explain(name, hello).map(candidate => ({ ...candidate, route: kept[candidate.route]! })),
+  };
+}
+
 function createEch(plain: PlainEch, routes: readonly SnapshotRoute[]): SnapshotEch {
   const { keys, retry, fallback, unknownInner, verifiesBackends, hidesInnerNames } = plain;
   const named = (name: string | null): SnapshotRoute | null =>
@@ -213,6 +238,7 @@ function createEch(plain: PlainEch, routes: readonly SnapshotRoute[]): SnapshotE
   return {
     opener: new EchOpener(keys, plain),
     responder: new RetryResponder(retry, () => performance.now()),
+    shares: new RetryShares(() => performance.now()),
     fallback: named(fallback),
     unknownInner: named(unknownInner),
     verifiesBackends,

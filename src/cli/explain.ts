@@ -65,7 +65,7 @@ export async function explainName(
   const live = openLive(config, createSharedMemory(new Numbering(config).room, 1), 0);
   const lines = [
     ...describeClient(name, hello),
-    ...describeRoutes(hello, snapshot),
+    ...describeRoutes(hello, snapshot, ech),
     ...(await describeDecision(hello, { config, snapshot, live, ech })),
     ...describeHooks(config),
   ];
@@ -94,9 +94,12 @@ function describeHooks({ asksHooks }: CheckedConfig): Line[] {
 }
 
 /** Which pattern takes the name, and which others cover it. */
-function describeRoutes(hello: HelloFacts, { table, routes }: Snapshot): Line[] {
-  if (hello.serverName === null) return [];
-  const candidates = table.explain(hello.serverName, hello);
+function describeRoutes(hello: HelloFacts, { tables, routes }: Snapshot, ech: boolean): Line[] {
+  const { serverName } = hello;
+  if (serverName === null) return [];
+  const candidates = (ech ? tables.encrypted : tables.clear).explain(serverName, hello);
+  const isAmong = ({ route }: RouteCandidate): boolean => candidates.some(one => one.route === route);
+  const elsewhere = tables.all.explain(serverName, hello).filter(other => !isAmong(other));
   const nameOf = ({ route }: RouteCandidate): string => escapeControls(routes[route]?.name ?? '');
   const chosen = candidates.find(({ outcome }) => outcome === 'chosen');
   const others = candidates.filter(candidate => candidate !== chosen);
@@ -104,6 +107,13 @@ function describeRoutes(hello: HelloFacts, { table, routes }: Snapshot): Line[] 
     const text = `${describePattern(other)} of route ${nameOf(other)}: ${describeOutcome(other)}`;
     return [index === 0 ? 'passed' : '', text];
   });
+  const how = ech ? 'is reached only in clear (ech: off)' : 'is reached only encrypted (ech: required)';
+  passed.push(
+    ...elsewhere.map((other, index): Line => {
+      const text = `${describePattern(other)} of route ${nameOf(other)}: ${how}`;
+      return [others.length === 0 && index === 0 ? 'passed' : '', text];
+    }),
+  );
   if (chosen === undefined) return [['route', 'none'], ...passed];
   return [['route', nameOf(chosen)], ['pattern', describePattern(chosen)], ...passed];
 }

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { EchClient, createTestKey, encodeInner } from '../../test/support/ech-client.ts';
 import type { TestKey } from '../../test/support/ech-client.ts';
-import { buildAcceptingHello, buildRetryRequest, buildServerHello } from '../../test/support/ech-server.ts';
+import {
+  RETRY_MARK,
+  buildAcceptingHello,
+  buildRetryRequest,
+  buildServerHello,
+} from '../../test/support/ech-server.ts';
 import {
   buildBody,
   fragmentRecords,
@@ -27,7 +32,8 @@ const CCS = wrapRecord(Uint8Array.of(1), 20);
 const DATA = wrapRecord(new Uint8Array(300).fill(0xdd), 23);
 const CLIENT_ALERT = wrapRecord(Uint8Array.of(1, 0), 21);
 const PLAIN_SERVER_HELLO = wrapRecord(buildServerHello(new Uint8Array(32).fill(1)));
-const RETRY = wrapRecord(buildRetryRequest());
+const RETRY_REQUEST = buildRetryRequest(0x1301, [RETRY_MARK]);
+const RETRY = wrapRecord(RETRY_REQUEST);
 
 interface Started {
   readonly handshake: EchHandshake;
@@ -140,7 +146,7 @@ describe('EchHandshake with a HelloRetryRequest', () => {
   test('opens the second hello with the key of the first, and is done with the ServerHello', () => {
     const { handshake, client, hello } = start();
     pass(handshake.fromBackend(Buffer.concat([RETRY, CCS])));
-    assert.equal(handshake.wasRetried, true);
+    assert.deepEqual([handshake.awaitsHello, handshake.wasRetried], [true, false]);
     assert.deepEqual(pass(handshake.fromClient(CCS)), Buffer.from(CCS));
     const shares = { type: 51, data: Uint8Array.of(1, 2, 3) };
     const sent = second(client, { extensions: [shares, { type: 0xfe0d, data: Uint8Array.of(1) }] });
@@ -156,10 +162,23 @@ describe('EchHandshake with a HelloRetryRequest', () => {
     const record = Buffer.from(wrapRecord(expected));
     record[2] = 3;
     assert.deepEqual(records, Buffer.concat([record, DATA]));
-    assert.equal(handshake.isDone, false);
-    const retry = { request: buildRetryRequest(), hello: expected };
+    assert.deepEqual([handshake.awaitsHello, handshake.wasRetried, handshake.isDone], [false, true, false]);
+    const retry = { request: RETRY_REQUEST, hello: expected };
     handshake.fromBackend(wrapRecord(buildAcceptingHello(hello, retry)));
     assert.deepEqual([handshake.isDone, handshake.confirmation], [true, 'confirmed']);
+  });
+
+  test('tells of a backend that does not know inner hellos, although its client is refused', () => {
+    for (const more of [[], [{ type: 0xfe0d, data: new Uint8Array(7) }]]) {
+      const { handshake, client } = start();
+      pass(handshake.fromBackend(wrapRecord(buildRetryRequest(0x1301, more))));
+      assert.equal(handshake.confirmation, 'unconfirmed');
+      // What such a backend leads to: the client takes itself for rejected, and goes on with the outer hello.
+      const { illegal } = handshake.fromClient(
+        wrapRecords(wrapMessage(client.seal(encodeInner(), {}, { enc: new Uint8Array(32) }))),
+      );
+      assert.deepEqual([illegal?.code, handshake.confirmation], ['retry-other-key', 'unconfirmed']);
+    }
   });
 
   test('does not mistake a backend for one that accepts', () => {

@@ -12,7 +12,7 @@ import { echIllegal } from './ech-error.ts';
 import type { EchErrorCode, EchIllegal } from './ech-error.ts';
 import { reopenHello } from './ech-opener.ts';
 import type { EchAccepted, EchContext } from './ech-opener.ts';
-import { isRetryRequest } from './server-hello.ts';
+import { isRetryRequest, readServerHello } from './server-hello.ts';
 import { ServerMessages } from './server-messages.ts';
 import type { ServerEvent } from './server-messages.ts';
 
@@ -33,6 +33,8 @@ export type BackendConfirmation = 'pending' | 'confirmed' | 'unconfirmed' | 'unk
 const PASSING_TYPES: ReadonlySet<number> = new Set([20, 21, 23]);
 /** Bytes that encryption may add to a record (RFC 8446 section 5.2). */
 const RECORD_EXPANSION_MAX = 256;
+/** Of the extension with which a HelloRetryRequest answers an inner hello. */
+const RETRY_CONFIRMATION_BYTES = 8;
 const NOTHING: EchStep = { toBackend: [], illegal: null };
 
 /**
@@ -75,9 +77,9 @@ export class EchHandshake {
     return this.#state === 'await-hello';
   }
 
-  /** The backend has asked for a second hello. */
+  /** The backend has asked for a second hello, which was opened too. */
   get wasRetried(): boolean {
-    return this.#retry !== null;
+    return this.#retry !== null && this.#retry.hello !== null;
   }
 
   get confirmation(): BackendConfirmation {
@@ -188,6 +190,9 @@ export class EchHandshake {
     const isRetry = isRetryRequest(message);
     if (this.#state === 'await-server' && isRetry) {
       this.#retry = { request: message, hello: null };
+      // A backend that knows inner hellos says so here already (RFC 9849 section 7.2.1).
+      if (readServerHello(message)?.ech?.length !== RETRY_CONFIRMATION_BYTES)
+        this.#confirmation = 'unconfirmed';
       this.#state = 'await-hello';
     } else if (isRetry || this.#state === 'await-hello') {
       // Two requests, or no wait for the answer to the first one: the client will not go along with it.
@@ -206,7 +211,8 @@ export class EchHandshake {
 
   #endServer(confirmation: BackendConfirmation): void {
     this.#serverIsOver = true;
-    this.#confirmation = confirmation;
+    // What is known already is not forgotten.
+    if (confirmation !== 'unknown' || this.#confirmation === 'pending') this.#confirmation = confirmation;
     if (this.#state === 'await-server') this.#goRaw();
   }
 

@@ -77,6 +77,11 @@ export class RetryResponder {
     });
   }
 
+  /** Whether this is a public name that it has a certificate for. */
+  answersFor(name: string | null): boolean {
+    return name !== null && this.#terms.has(name);
+  }
+
   /**
    * Answers a hello whose encrypted_client_hello could not be opened; never throws for what is in it. A hello without the
    * extension is not told of keys, since nobody may answer what was not asked.

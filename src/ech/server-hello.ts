@@ -17,6 +17,8 @@ export interface ServerHelloFacts {
   readonly group: number | null;
   /** The data of the extension cookie, to be sent back as it is; null without one. */
   readonly cookie: Uint8Array | null;
+  /** The data of encrypted_client_hello; null without it. */
+  readonly ech: Uint8Array | null;
 }
 
 /** @param message A ServerHello with its 4-byte header. */
@@ -35,13 +37,15 @@ export function readServerHello(message: Uint8Array): ServerHelloFacts | null {
   const extensions = reader.remaining === 0 ? new ByteReader(message, message.length) : reader.vector16();
   let group: number | null = null;
   let cookie: Uint8Array | null = null;
+  let ech: Uint8Array | null = null;
   while (extensions.remaining > 0) {
     const type = extensions.u16();
     const data = extensions.vector16();
     if (type === EXTENSIONS.supported_versions) version = data.u16();
     if (type === KEY_SHARE) group = data.u16();
     if (type === COOKIE) cookie = data.rest();
+    if (type === EXTENSIONS.encrypted_client_hello) ech = data.rest();
     if (!data.ok) return null;
   }
-  return reader.ok && extensions.ok ? { version, group, cookie } : null;
+  return reader.ok && extensions.ok ? { version, group, cookie, ech } : null;
 }

@@ -47,15 +47,16 @@ class EchTally {
   readonly #hellos = new Float64Array(ECH_OFFERS.length);
   readonly #open = new Histogram(ECH_OPEN_BOUNDS);
   #retried = 0;
-  #retryFailures = 0;
+  #failed = 0;
 
   add({ ech, echOpenMs, echRetried, endReason }: ConnectionEnded): void {
     if (ech === null) return;
     this.#hellos[ECH_OFFERS.indexOf(ech)]! += 1;
     if (echOpenMs !== null) this.#open.observe(echOpenMs / 1_000);
-    if (!echRetried) return;
-    this.#retried++;
-    if (endReason === 'hello-malformed' || endReason === 'hello-timeout') this.#retryFailures++;
+    if (echRetried) this.#retried++;
+    else if (ech === 'accepted' && (endReason === 'hello-malformed' || endReason === 'hello-timeout')) {
+      this.#failed++;
+    }
   }
 
   writeTo(to: Exposition): void {
@@ -67,10 +68,14 @@ class EchTally {
     to.histogram('sniway_ech_open_seconds', 'For opening an encrypted hello, or finding that no key does.', [
       [{}, this.#open],
     ]);
-    to.counter('sniway_ech_second_hellos_total', 'Connections whose backend asked for a second hello.', [
-      [{ result: 'success' }, this.#retried - this.#retryFailures],
-      [{ result: 'failure' }, this.#retryFailures],
-    ]);
+    to.counter(
+      'sniway_ech_second_hellos_total',
+      'Second hellos that backends have asked for, and whether they could be opened.',
+      [
+        [{ result: 'success' }, this.#retried],
+        [{ result: 'failure' }, this.#failed],
+      ],
+    );
   }
 }
 

@@ -1,4 +1,7 @@
-/** DNS over HTTPS (RFC 8484) on 127.0.0.1, for browsers: addresses, and HTTPS records (RFC 9460). */
+/**
+ * DNS over HTTPS (RFC 8484) on 127.0.0.1, for browsers: an address for all names below `example`, and HTTPS records
+ * (RFC 9460) for some.
+ */
 import { decode, encode } from 'dns-packet';
 import type { Answer, Packet } from 'dns-packet';
 import { once } from 'node:events';
@@ -7,12 +10,15 @@ import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Authority } from '../../examples/demo/certificate.ts';
+import { encodeRecordData, ownerOfRecord } from '../../src/ech/dns-record.ts';
 
 export interface DohServer {
   /** As a browser's settings name it. */
   readonly template: string;
-  /** RDATA of HTTPS records by their owner, in lower case; only names below `example` have an address too. */
+  /** RDATA of HTTPS records by their owner, in lower case. */
   readonly httpsRecords: Map<string, Uint8Array>;
+  /** Adds a record: a name has these keys (an ECHConfigList) at a port. */
+  publish(name: string, port: number, list: Uint8Array): void;
   /** What was asked for so far: name and type. */
   readonly questions: readonly string[];
 }
@@ -43,7 +49,16 @@ export async function startDohServer(t: TestContext, authority: Authority): Prom
     server.closeAllConnections();
   });
   const { port } = server.address() as AddressInfo;
-  return { template: `https://localhost:${port}/dns-query`, httpsRecords, questions };
+  return {
+    template: `https://localhost:${port}/dns-query`,
+    httpsRecords,
+    questions,
+    publish(name, toPort, list) {
+      const record = { name, port: toPort, target: null, ttlSeconds: TTL_SECONDS, isMandatory: false, list };
+      const data = encodeRecordData({ ...record, alpnProtocols: ['http/1.1'] });
+      httpsRecords.set(ownerOfRecord(record), data);
+    },
+  };
 }
 
 /** Null for what is no question. */

@@ -2,7 +2,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { encodeRecordData, ownerOfRecord } from '../../src/ech/dns-record.ts';
 import { BORINGSSL, boringClient } from './boringssl.ts';
 import { CHROMIUM_PROGRAMS, startChromium } from './chromium.ts';
 import type { Chromium } from './chromium.ts';
@@ -139,11 +138,7 @@ const CHROMIUM: ClientKind = {
     };
     return {
       async ask(_t, { port, name, offer }) {
-        if (offer instanceof Uint8Array) {
-          const record = { name, port, target: null, ttlSeconds: 60, isMandatory: false, list: offer };
-          const data = encodeRecordData({ ...record, alpnProtocols: ['http/1.1'] });
-          doh.httpsRecords.set(ownerOfRecord(record), data);
-        }
+        if (offer instanceof Uint8Array) doh.publish(name, port, offer);
         const chromium = await browser(offer !== null);
         const { text, error, isEncrypted } = await chromium.visit(`https://${name}:${port}/`);
         return { page: PAGE.exec(text)?.[0] ?? '', error, isEncrypted, retryList: null, output: text };

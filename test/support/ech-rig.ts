@@ -8,7 +8,7 @@ import type { EngineName } from '../engine/conformance.ts';
 import { EchClient, PUBLIC_NAME, createTestKey, encodeInner } from './ech-client.ts';
 import type { TestKey } from './ech-client.ts';
 import { makeKeyFolder } from './ech-keys.ts';
-import { buildRetryRequest, buildServerHello } from './ech-server.ts';
+import { RETRY_MARK, buildRetryRequest, buildServerHello } from './ech-server.ts';
 import { unwrapRecords, wrapMessage, wrapRecord, wrapRecords } from './hello-builder.ts';
 import type { HelloParts } from './hello-builder.ts';
 import { readHello } from './hello-facts.ts';
@@ -21,7 +21,8 @@ export const SECRET = 'secret.example';
 export const CCS = wrapRecord(Uint8Array.of(1), 20);
 export const EARLY_DATA = wrapRecord(new Uint8Array(300).fill(0xdd), 23);
 export const SERVER_HELLO = wrapRecord(buildServerHello(new Uint8Array(32).fill(1)));
-export const RETRY = wrapRecord(buildRetryRequest());
+export const RETRY_REQUEST = buildRetryRequest(0x1301, [RETRY_MARK]);
+export const RETRY = wrapRecord(RETRY_REQUEST);
 
 export interface Rig {
   readonly key: TestKey;

@@ -23,6 +23,9 @@ export function buildServerHello(
   return wrapMessage(Uint8Array.from(body), 2);
 }
 
+/** What a backend that knows inner hellos adds to a HelloRetryRequest; nobody checks its value here. */
+export const RETRY_MARK: ExtensionParts = { type: 0xfe0d, data: new Uint8Array(8).fill(0x77) };
+
 /** @param more Behind supported_versions; at most 255 bytes together. */
 export function buildRetryRequest(suite = 0x1301, more: readonly ExtensionParts[] = []): Uint8Array {
   return buildServerHello(RETRY_RANDOM, suite, [TLS_1_3, ...more]);

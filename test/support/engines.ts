@@ -47,7 +47,7 @@ export async function startEngine(
       },
       settle: () => new Promise(() => undefined),
       openHello: (hello, recordVersion, client) =>
-        openHello(hello, recordVersion, { client, ech: snapshot.ech }),
+        openHello(hello, recordVersion, client, { snapshot, live }),
       echFault: () => undefined,
       listener: index => snapshot.listeners[index]!,
       admit: client => admit(client, snapshot),

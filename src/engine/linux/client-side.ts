@@ -82,7 +82,8 @@ export abstract class ClientSide extends ConnectionFacts implements EventOwner {
   protected sendAnswer(answer: RejectVerdict['answer']): void {
     const { sockets } = this.context;
     if (answer.kind === 'flight') {
-      sockets.sendBytes(this.accepted.fd, answer.bytes);
+      if (sockets.sendBytes(this.accepted.fd, answer.bytes) !== answer.bytes.length)
+        sockets.finish(this.accepted.fd);
       return;
     }
     if (answer.kind === 'alert') sockets.sendBytes(this.accepted.fd, encodeAlert(answer.description));

@@ -334,7 +334,10 @@ export class LinuxConnection extends OpenedSide implements DialOutcome, RelayOut
     if (verdict.answer.kind === 'reset') return this.#close(true);
     this.#stage = 'lingering';
     this.held = null;
-    this.context.host.helloOver(this);
+    const { host } = this.context;
+    if (verdict.answer.kind !== 'flight') host.helloOver(this);
+    // Its client has still to say something, and counts as those that have said nothing.
+    else if (this.pending === null && !host.helloPends(this)) return;
     this.sendAnswer(verdict.answer);
     if (this.clientEnded) return this.#close(false);
     this.setTimer(lingerMs(verdict.answer));

@@ -24,7 +24,6 @@ export interface HandshakeOutcome {
 export class HandshakeFilter extends WheelTimer {
   readonly #reactor: Reactor;
   readonly #relay: FilteredRelay;
-  readonly #passage: EchPassage;
   readonly #helloTimeoutMs: number;
   readonly #outcome: HandshakeOutcome;
   #awaitedHello = false;
@@ -41,12 +40,11 @@ export class HandshakeFilter extends WheelTimer {
     super();
     this.#reactor = reactor;
     this.#relay = relay;
-    this.#passage = passage;
     this.#helloTimeoutMs = helloTimeoutMs;
     this.#outcome = outcome;
-    relay.up.filter = bytes => this.#fromClient(bytes);
-    relay.down.filter = bytes => this.#fromBackend(bytes);
-    this.#arm();
+    relay.up.filter = bytes => this.#fromClient(passage, bytes);
+    relay.down.filter = bytes => this.#fromBackend(passage, bytes);
+    this.#arm(passage);
   }
 
   onTimer(): void {
@@ -57,45 +55,45 @@ export class HandshakeFilter extends WheelTimer {
     }
   }
 
-  /** Leaves the directions alone. */
+  /** Leaves the directions alone, and lets go of the passage with what it knows of hellos. */
   close(): void {
     this.#reactor.timers.cancel(this);
     this.#relay.up.filter = null;
     this.#relay.down.filter = null;
   }
 
-  #fromClient(bytes: Uint8Array): Uint8Array | null {
-    const passed = this.#passage.fromClient(bytes);
-    if (this.#passage.illegal !== null) return null;
-    this.#settle();
+  #fromClient(passage: EchPassage, bytes: Uint8Array): Uint8Array | null {
+    const passed = passage.fromClient(bytes);
+    if (passage.illegal !== null) return null;
+    this.#settle(passage);
     return passed;
   }
 
   /** What it holds of the client is judged by what the backend says, before the client hears of that. */
-  #fromBackend(bytes: Uint8Array): Uint8Array | null {
+  #fromBackend(passage: EchPassage, bytes: Uint8Array): Uint8Array | null {
     const { up } = this.#relay;
-    const released = this.#passage.fromBackend(bytes);
-    if (this.#passage.illegal !== null) return null;
+    const released = passage.fromBackend(bytes);
+    if (passage.illegal !== null) return null;
     if (released.length > 0 && !up.passed) {
       up.append(released);
       this.#relay.enqueue();
     }
-    this.#settle();
+    this.#settle(passage);
     return bytes;
   }
 
-  #settle(): void {
-    if (this.#passage.isDone) {
+  #settle(passage: EchPassage): void {
+    if (passage.isDone) {
       this.close();
       this.#outcome.passageOver();
-    } else if (this.#passage.awaitsHello !== this.#awaitedHello) {
-      this.#arm();
+    } else if (passage.awaitsHello !== this.#awaitedHello) {
+      this.#arm(passage);
     }
   }
 
-  #arm(): void {
-    this.#awaitedHello = this.#passage.awaitsHello;
-    const patienceMs = passagePatienceMs(this.#passage, this.#helloTimeoutMs);
+  #arm(passage: EchPassage): void {
+    this.#awaitedHello = passage.awaitsHello;
+    const patienceMs = passagePatienceMs(passage, this.#helloTimeoutMs);
     this.#reactor.timers.set(this, this.#reactor.now, patienceMs);
   }
 }

@@ -110,7 +110,7 @@ class LinuxWorker implements WorkerHost, EventOwner {
   }
 
   openHello(hello: ClientHello, recordVersion: number, client: Client): OpenedHello {
-    return openHello(hello, recordVersion, { client, ech: this.#decider.snapshot.ech });
+    return openHello(hello, recordVersion, client, this.#decider);
   }
 
   echFault(fault: EchFault): void {

@@ -73,7 +73,7 @@ export class ConnectionLog {
     this.#opened = ech;
     const isIllegal = opened?.kind === 'refused' && opened.refusal.kind === 'illegal-ech';
     // One that was opened stays that, whatever came behind it.
-    if (isIllegal && ech === null) this.#ech = echOffer(openedIndex('illegal'));
+    if (isIllegal && ech?.kind !== 'accepted') this.#ech = echOffer(openedIndex('illegal'));
     else if (ech !== null) this.#ech = echOffer(openedIndex(ech));
     if (opened?.kind !== 'accepted') return;
     this.serverName = opened.hello.serverName;

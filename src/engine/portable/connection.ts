@@ -107,8 +107,7 @@ export class PortableConnection {
 
   /** Lets the client in, to send its hello. */
   #admit(since: number): void {
-    const { host } = this.#context;
-    const refusal = host.admit(this.#client);
+    const refusal = this.#context.host.admit(this.#client);
     if (refusal !== null) return this.#dismiss(refusal);
     if (this.#wait.begin(this.#client, since)) this.#stage = 'hello';
   }
@@ -191,7 +190,6 @@ export class PortableConnection {
     const result = this.#intake.readHello();
     if (result === null || result.kind === 'incomplete') return;
     if (result.kind === 'invalid') return this.#refuseInvalid(result);
-    this.#wait.end();
     const { host } = this.#context;
     this.#log.noteHello(result.hello, host.interest.fingerprints);
     const opened = this.#intake.open(result, host, this.#client);
@@ -201,6 +199,7 @@ export class PortableConnection {
   }
 
   #decide(hello: ClientHello): void {
+    this.#wait.end();
     this.#offered = hello.alpnProtocols;
     this.#stage = 'deciding';
     const verdict = this.#context.host.decide(hello, this.#client);
@@ -323,7 +322,8 @@ export class PortableConnection {
     this.#log.route = verdict.route ?? this.#log.route;
     if (verdict.answer.kind === 'reset') return this.#abort(verdict.endReason, verdict.detail);
     this.#stage = 'lingering';
-    this.#wait.end();
+    if (verdict.answer.kind === 'flight') this.#wait.stop();
+    else this.#wait.end();
     this.#dialing?.cancel();
     clearTimeout(this.#timer);
     const { answer } = verdict;

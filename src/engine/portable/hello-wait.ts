@@ -39,6 +39,14 @@ export class HelloWait {
     return true;
   }
 
+  /**
+   * Its time is not counted any more, but it keeps its place: behind a flight the client has still to say something, and
+   * counts as those that have said nothing.
+   */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
   /** The hello is not waited for any more; may be called more than once. */
   end(): void {
     clearTimeout(this.#timer);

@@ -108,7 +108,7 @@ export class Relay implements LimitedRelay {
   #watch(side: Side, source: Socket, sink: Socket): void {
     source.on('data', (chunk: Buffer) => {
       const bytes = this.#passage === null ? chunk : this.#lead(side, chunk);
-      if (bytes === null) return;
+      if (bytes === null || bytes.length === 0) return;
       const pacer = this.#pacers?.[side];
       const goesOn = pacer === undefined ? this.#forward(side, bytes) : pacer.push(bytes);
       if (!goesOn) source.pause();

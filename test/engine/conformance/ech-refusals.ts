@@ -4,11 +4,13 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { encodeEchConfigList } from '../../../src/ech/ech-config.ts';
 import { GROUPS } from '../../../src/ech/key-exchange.ts';
 import { FLIGHT_LINGER_TIMEOUT_MS } from '../../../src/limits.ts';
+import type { SniwayConfig } from '../../../src/index.ts';
 import { ALERTS } from '../../../src/wire/tls-alert.ts';
 import {
   ECH,
@@ -30,7 +32,7 @@ import {
   startRig,
 } from '../../support/ech-rig.ts';
 import { buildClientHello, wrapMessage, wrapRecord, wrapRecords } from '../../support/hello-builder.ts';
-import { connectRaw, startBackend } from '../../support/peers.ts';
+import { connectRaw, readToEnd, startBackend } from '../../support/peers.ts';
 import { createTrustedAuthority } from '../../support/tls-backends.ts';
 import { createClientKey, keyShare, readFlight } from '../../support/tls13-client.ts';
 import type { EngineName } from '../conformance.ts';
@@ -71,6 +73,22 @@ export function describeEchRefusals(engine: EngineName): void {
       );
     });
 
+    for (const [data, alert, code] of [
+      [[], ALERTS.decode_error, 'ech-malformed'],
+      [[2, 0], ALERTS.illegal_parameter, 'ech-unknown-type'],
+      [[1, 0], ALERTS.illegal_parameter, 'ech-inner-in-clear'],
+    ] as const) {
+      test(`is refused where its extension is no such: ${data.join(' ')}`, async t => {
+        const rig = await startRig(t, engine);
+        const client = await connectRaw(t, rig.proxy.port);
+        const extensions = [{ type: ECH, data: Uint8Array.from(data) }];
+        client.write(buildClientHello({ serverName: SECRET, extensions }));
+        await expectAlert(client, alert);
+        client.end();
+        assert.deepEqual((await rig.proxy.nextEnd()).detail, code);
+      });
+    }
+
     test('is refused with the alert that fits where it breaks the rules', async t => {
       const rig = await startRig(t, engine);
       const client = await connectRaw(t, rig.proxy.port);
@@ -86,7 +104,11 @@ export function describeEchRefusals(engine: EngineName): void {
     const key = createClientKey(GROUPS.x25519);
 
     /** A proxy that answers for its public name, and a hello with an old key. */
-    async function startRetryRig(t: TestContext, retry: 'covered' | 'other name' = 'covered') {
+    async function startRetryRig(
+      t: TestContext,
+      retry: 'covered' | 'other name' = 'covered',
+      config: Partial<SniwayConfig> = {},
+    ) {
       const authority = await createTrustedAuthority(t);
       const { folder } = authority;
       const name = retry === 'covered' ? PUBLIC_NAME : 'other.example';
@@ -95,7 +117,7 @@ export function describeEchRefusals(engine: EngineName): void {
       writeFileSync(certificate, identity.cert);
       writeFileSync(privateKey, identity.key, { mode: 0o600 });
       const publicKey = new X509Certificate(identity.cert).publicKey;
-      const rig = await startRig(t, engine, { ech: { retry: { certificate, key: privateKey } } });
+      const rig = await startRig(t, engine, { config, ech: { retry: { certificate, key: privateKey } } });
       const outer = { supportedGroups: [GROUPS.x25519], signatureAlgorithms: [0x0403, 0x0804] };
       const body = new EchClient(createTestKey()).seal(encodeInner(), {
         ...outer,
@@ -139,6 +161,26 @@ export function describeEchRefusals(engine: EngineName): void {
       assert.equal((await rig.proxy.nextEnd()).detail, 'missing-extension');
     });
 
+    test('is told no more often than the limits of the proxy and its own share allow', async t => {
+      const { rig, hello } = await startRetryRig(t, 'covered', { limits: { connectionsPerClient: 2 } });
+      const answered = async (): Promise<Socket> => {
+        const client = await connectRaw(t, rig.proxy.port);
+        client.write(hello);
+        await once(client, 'data');
+        return client;
+      };
+      const [first] = [await answered(), await answered()];
+      const third = await connectRaw(t, rig.proxy.port);
+      third.write(hello);
+      assert.equal((await readToEnd(third)).bytes.length, 0);
+      third.end();
+      const refused = await rig.proxy.nextEnd();
+      assert.deepEqual([refused.endReason, refused.ech], ['limit', 'undecryptable']);
+      first.end();
+      assert.equal((await rig.proxy.nextEnd()).endReason, 'ech-retry');
+      await answered();
+    });
+
     test('must have one of its own', async t => {
       await assert.rejects(startRetryRig(t, 'other name'), /covers none of the public names/);
     });
@@ -176,6 +218,19 @@ export function describeEchRefusals(engine: EngineName): void {
       const client = await connectRaw(t, rig.proxy.port);
       client.write(outer);
       await expectBytes(await rig.backend.next(), inner);
+    });
+
+    test('leave a name to a wider pattern where they do not take it', async t => {
+      const wide = await startBackend(t);
+      const routes = [{ name: 'wide', match: '*.example', backend: `127.0.0.1:${wide.port}` }];
+      for (const ech of ['required', 'off'] as const) {
+        const rig = await startRig(t, engine, { route: { ech }, routes });
+        const client = await connectRaw(t, rig.proxy.port);
+        const { outer, inner } = seal(rig.key);
+        const clear = buildClientHello({ serverName: SECRET });
+        client.write(ech === 'required' ? clear : outer);
+        await expectBytes(await wide.next(), ech === 'required' ? clear : inner);
+      }
     });
 
     test('off answers it only in clear', async t => {

@@ -17,6 +17,7 @@ import {
   CCS,
   EARLY_DATA,
   RETRY,
+  RETRY_REQUEST,
   SECRET,
   SERVER_HELLO,
   expectAlert,
@@ -24,7 +25,7 @@ import {
   sealSecond,
   startRig,
 } from '../../support/ech-rig.ts';
-import { buildAcceptingHello, buildRetryRequest } from '../../support/ech-server.ts';
+import { buildAcceptingHello } from '../../support/ech-server.ts';
 import { fragmentRecords, wrapMessage, wrapRecord, wrapRecords } from '../../support/hello-builder.ts';
 import { connectRaw, readBytes, readToEnd, startBackend, writeSegment } from '../../support/peers.ts';
 import type { EngineName } from '../conformance.ts';
@@ -197,13 +198,28 @@ export function describeEch(engine: EngineName): void {
       const header = await readBytes(server, 5);
       const inner2 = await readBytes(server, header.readUInt16BE(3));
       assert.equal(inner2.length, hello.length + 32);
-      const answer = wrapRecord(
-        buildAcceptingHello(message, { request: buildRetryRequest(), hello: inner2 }),
-      );
+      const answer = wrapRecord(buildAcceptingHello(message, { request: RETRY_REQUEST, hello: inner2 }));
       server.write(answer);
       await expectBytes(client, answer);
       const record = await finish(client, server, rig);
       assert.deepEqual(told(record), { ...ACCEPTED, echRetried: true });
+    });
+
+    test('may be answered in pieces by a client that is paced', async t => {
+      const config = { limits: { bandwidth: '4MB/s' } } as const;
+      const rig = await startRig(t, engine, { config });
+      const { client: sealer, outer, inner } = seal(rig.key);
+      const client = await connectRaw(t, rig.proxy.port);
+      client.write(outer);
+      const server = await rig.backend.next();
+      await expectBytes(server, inner);
+      server.write(RETRY);
+      await expectBytes(client, RETRY);
+      const sent = sealSecond(sealer);
+      await writeSegment(client, sent.subarray(0, 20));
+      await writeSegment(client, sent.subarray(20));
+      await readBytes(server, inner.length);
+      await finish(client, server, rig);
     });
 
     test('ends with an alert where the second hello cannot be opened, and ends its backend', async t => {
