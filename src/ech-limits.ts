@@ -17,6 +17,16 @@ export const SERVER_HELLO_BYTES_MAX = 16 * 1024;
 /** Bytes that clients pad shorter names to, in keys that are made here: longer than nearly all names. */
 export const ECH_NAME_LENGTH = 64;
 
+/**
+ * The part of a thread's time that goes into trying keys that have not the number of a hello: anybody can send hellos
+ * that none of them opens. One key takes 0.1 to 0.2 ms, so that this is hundreds of keys a second.
+ */
+export const TRIAL_WORK_SHARE = 0.1;
+/** Milliseconds of such work at once after a pause; it takes turns with everything else that the thread does. */
+export const TRIAL_WORK_BURST_MS = 50;
+/** Milliseconds that one key counts as at most. */
+export const TRIAL_WORK_MS_MAX = 5;
+
 /** Bytes of an answer that tells a client of fresh keys: it must fit one send, and holds one record. */
 export const RETRY_FLIGHT_BYTES_MAX = 16 * 1024;
 /**

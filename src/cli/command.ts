@@ -1,7 +1,7 @@
 /** The `sniway` command: flags and subcommands. */
 import { Command, CommanderError, Option } from 'commander';
 import { didYouMean } from '../config/nearest-word.ts';
-import { escapeControls, listWords } from '../config/plain-text.ts';
+import { escapeControls, hidePrivateKeys, listWords } from '../config/plain-text.ts';
 import { SAMPLE_FORMATS } from '../config/sample-config.ts';
 import type { SampleFormat } from '../config/sample-config.ts';
 import { configJsonSchema } from '../config/schema.ts';
@@ -77,7 +77,7 @@ async function parseAndRun(argv: readonly string[], hooks: RunHooks): Promise<nu
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     await print(said.out);
-    await complain(said.err);
+    await complain(hidePrivateKeys(said.err));
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
 }

@@ -1,6 +1,7 @@
 /** The flags that make up a configuration, alone or on top of a file. */
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
+import { isFileContent } from '../config/file-path.ts';
 import { isObject } from '../config/read-value.ts';
 
 export interface ConfigFlags {
@@ -110,7 +111,7 @@ export function mergeFlags(base: unknown, flags: ConfigFlags): MergedConfig {
   const input: Record<string, unknown> = { ...base };
   const origins = new Map<string, string>();
   const put = (path: Path, flag: string, text: string): void => {
-    origins.set(JSON.stringify(path), `${flag} '${text}'`);
+    origins.set(JSON.stringify(path), isFileContent(text) ? flag : `${flag} '${text}'`);
   };
   if (flags.listen !== undefined) {
     input['listen'] = flags.listen;

@@ -1,6 +1,5 @@
 /** Reads the configuration again while the proxy runs, on SIGHUP or when a file has changed, and says what came of it. */
-import { isDeepStrictEqual } from 'node:util';
-import { fingerprintFiles } from '../config/watched-files.ts';
+import { ReadFiles } from '../config/watched-files.ts';
 import { ConfigError, SniwayError, describeProblem } from '../errors.ts';
 import { RELOAD_NAMES_SHOWN_MAX, WATCH_POLL_MS } from '../limits.ts';
 import type { CommandProxy } from '../proxy.ts';
@@ -14,35 +13,32 @@ import { loadCommandConfig } from './load-config.ts';
 import type { Service } from './service.ts';
 
 export interface ReloaderParts {
-  readonly proxy: CommandProxy;
+  readonly proxy: Pick<CommandProxy, 'reloadFrom'>;
   readonly flags: ConfigFlags;
   readonly operator: OperatorConsole;
-  readonly service: Service;
+  readonly service: Pick<Service, 'reloadHindrance' | 'reloading' | 'reloaded'>;
 }
 
 export interface StartedWith {
   readonly config: CheckedConfig;
-  /** What was read for it. */
-  readonly reads: ReadonlySet<string>;
+  /** What was read, or looked for, for it. */
+  readonly files: ReadFiles;
 }
 
 export class Reloader {
   readonly #parts: ReloaderParts;
   #config: CheckedConfig;
   /** What was read, or looked for, the last time. */
-  #reads: ReadonlySet<string>;
+  #files: ReadFiles;
   #watch: NodeJS.Timeout | undefined;
   #waiting = false;
   #last: Promise<boolean> = Promise.resolve(true);
 
   /** Begins with what the proxy was started with: the configuration, and what was read for it. */
-  constructor(
-    parts: ReloaderParts,
-    { config, reads }: { config: CheckedConfig; reads: ReadonlySet<string> },
-  ) {
+  constructor(parts: ReloaderParts, { config, files }: StartedWith) {
     this.#parts = parts;
     this.#config = config;
-    this.#reads = reads;
+    this.#files = files;
   }
 
   /** The configuration in force. */
@@ -61,23 +57,17 @@ export class Reloader {
     return this.#last;
   }
 
-  /**
-   * Reloads when a file has changed, and has not gone on changing since the last look.
-   * @param fingerprint Of what was read when the proxy was started.
-   */
-  watch(fingerprint: string): void {
-    let known = fingerprint;
+  /** Reloads when a file differs from what was read, and has not gone on changing since the last look. */
+  watch(): void {
     let changed: string | null = null;
     const look = async (): Promise<void> => {
-      const now = await this.#fingerprint();
-      if (now !== known && now === changed && this.#parts.service.reloadHindrance === null) {
-        const before = this.#reads;
-        const wasRead = await this.reload('the configuration has changed');
-        // What has changed while it was read is seen the next time, unless other files are looked at now.
-        if (wasRead) known = isDeepStrictEqual(before, this.#reads) ? now : await this.#fingerprint();
+      const files = this.#files;
+      const now = await files.look();
+      if (now !== files.fingerprint && now === changed && this.#parts.service.reloadHindrance === null) {
+        await this.reload('the configuration has changed');
         changed = null;
       } else {
-        changed = now === known ? null : now;
+        changed = now === files.fingerprint ? null : now;
       }
       if (this.#watch !== undefined) this.#watch = setTimeout(() => void look(), WATCH_POLL_MS).unref();
     };
@@ -87,10 +77,6 @@ export class Reloader {
   close(): void {
     clearTimeout(this.#watch);
     this.#watch = undefined;
-  }
-
-  #fingerprint(): Promise<string> {
-    return fingerprintFiles([...this.#reads]);
   }
 
   async #reload(why: string): Promise<boolean> {
@@ -121,13 +107,13 @@ export class Reloader {
 
   async #load(): Promise<CheckedConfig> {
     const { flags, operator } = this.#parts;
-    const reads = new Set<string>();
+    const files = new ReadFiles();
     try {
-      const { config, warnings } = await loadCommandConfig(flags, { reads: path => reads.add(path) });
+      const { config, warnings } = await loadCommandConfig(flags, { reads: path => files.add(path) });
       for (const line of warnings.split('\n')) if (line !== '') operator.say('warn', line);
       return config;
     } finally {
-      this.#reads = reads;
+      this.#files = files;
     }
   }
 }

@@ -1,6 +1,6 @@
 /** `sniway run`: the proxy itself, until a signal ends it. */
 import type { CheckedConfig } from '../config/check-config.ts';
-import { fingerprintFiles } from '../config/watched-files.ts';
+import { ReadFiles } from '../config/watched-files.ts';
 import { ConfigError, SniwayError, describeProblem } from '../errors.ts';
 import type { InheritedSockets } from '../engine/inherited-sockets.ts';
 import type { BoundAddress, ProxyStats } from '../events.ts';
@@ -47,9 +47,8 @@ export async function runProxy(flags: RunFlags, hooks: RunHooks = {}): Promise<n
 }
 
 async function runWith(inheritance: Inheritance, flags: RunFlags, hooks: RunHooks): Promise<number> {
-  const reads = new Set<string>();
-  const { config, warnings } = await loadCommandConfig(flags, { reads: path => reads.add(path) });
-  const fingerprint = flags.watch === true ? await fingerprintFiles([...reads]) : null;
+  const files = new ReadFiles();
+  const { config, warnings } = await loadCommandConfig(flags, { reads: path => files.add(path) });
   const operator = createOperatorConsole(flags.quiet ? 'quiet' : flags.verbose ? 'verbose' : 'normal');
   for (const line of warnings.split('\n')) if (line !== '') operator.say('warn', line);
   let accessLog: AccessLog | null = null;
@@ -82,8 +81,8 @@ async function runWith(inheritance: Inheritance, flags: RunFlags, hooks: RunHook
     sayStarted(operator, proxy, config);
     if (admin !== null) operator.say('info', `metrics and health at ${admin.url}`);
     await service.started(admin);
-    reloader = new Reloader({ proxy, flags, operator, service }, { config, reads });
-    if (fingerprint !== null) reloader.watch(fingerprint);
+    reloader = new Reloader({ proxy, flags, operator, service }, { config, files });
+    if (flags.watch === true) reloader.watch();
     hooks.started?.(addresses);
     return await untilSignal({ proxy, reloader, operator, service });
   } catch (error) {

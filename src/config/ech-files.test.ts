@@ -72,13 +72,28 @@ describe('readEchFiles()', () => {
     );
   });
 
+  test('counts a key once, however often it is there', t => {
+    const text = keyText(1);
+    const folder = makeFolder(t, { 'a.ech': text, 'b.ech': keyText(2), 'copy.ech': text });
+    const { files, keys } = readEchFiles([join(folder, 'a.ech'), folder]);
+    assert.deepEqual(
+      files.map(({ path }) => path.replace(folder, '')),
+      ['/a.ech', '/b.ech', '/copy.ech'],
+    );
+    assert.deepEqual(
+      keys,
+      files.slice(0, 2).flatMap(file => file.keys),
+    );
+  });
+
   test('takes as many keys as the bound, and no more', t => {
     const files = Object.fromEntries(
       Array.from({ length: ECH_KEYS_MAX }, (_, index) => [`${index}.ech`, keyText(index)]),
     );
     const folder = makeFolder(t, files);
     assert.deepEqual(readEchFiles([folder]).problems, []);
-    const { problems } = readEchFiles([folder, join(folder, '0.ech')]);
+    assert.deepEqual(readEchFiles([folder, join(folder, '0.ech')]).problems, []);
+    const { problems } = readEchFiles([folder, join(makeFolder(t, { 'more.ech': keyText(0) }), 'more.ech')]);
     assert.match(problems[0] ?? '', /there are 65 keys, and at most 64/);
   });
 });

@@ -1,10 +1,11 @@
 /** Reads files and folders of keys for Encrypted ClientHello. */
 import { closeSync, constants, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { EchKey } from '../ech/ech-opener.ts';
 import { parseKeyFile } from '../ech/key-file.ts';
 import type { EchKeyFile } from '../ech/key-file.ts';
 import { ECH_FILE_BYTES_MAX, ECH_KEYS_MAX } from '../limits.ts';
+import { FOUND_CONTENT, isFileContent } from './file-path.ts';
 import { quote } from './plain-text.ts';
 import { describeFailure } from './read-text.ts';
 
@@ -18,7 +19,7 @@ export interface EchFile extends EchKeyFile {
 export interface EchFiles {
   /** In the order of the paths, and within a folder in that of the names. */
   readonly files: readonly EchFile[];
-  /** All keys of all files; plain data. */
+  /** All keys of all files, each once; plain data. */
   readonly keys: readonly EchKey[];
   /** What keeps the files from being used, each a sentence without a full stop; then `files` lacks those. */
   readonly problems: readonly string[];
@@ -36,7 +37,9 @@ export function readEchFiles(paths: readonly string[]): EchFiles {
   const files: EchFile[] = [];
   const problems: string[] = [];
   const warnings: string[] = [];
-  for (const path of listFiles(paths, problems)) {
+  // The same file may stand there by itself and in its folder.
+  const byPlace = new Map(listFiles(paths, problems).map(path => [resolve(path), path]));
+  for (const path of byPlace.values()) {
     try {
       const { text, mode, modifiedMs } = readKeyText(path);
       const file = parseKeyFile(text);
@@ -49,15 +52,43 @@ export function readEchFiles(paths: readonly string[]): EchFiles {
       problems.push(`cannot read ${quote(path)}: ${describeFailure(error)}`);
     }
   }
-  const keys = files.flatMap(file => file.keys);
+  const keys = distinctKeys(files);
   if (keys.length > ECH_KEYS_MAX) {
     problems.push(`there are ${keys.length} keys, and at most ${ECH_KEYS_MAX} can be used: remove old ones`);
   }
   return { files, keys, problems, warnings };
 }
 
+/** A key belongs to its configuration: where that is the same, the key is. */
+function distinctKeys(files: readonly EchFile[]): readonly EchKey[] {
+  const distinct = new Map<string, EchKey>();
+  for (const key of files.flatMap(file => file.keys)) {
+    const config = Buffer.from(key.config).toString('base64');
+    if (!distinct.has(config)) distinct.set(config, key);
+  }
+  return [...distinct.values()];
+}
+
+/**
+ * For sorting: the older file first. Files that were written at one time, as those of a Kubernetes secret and of an
+ * image are, count by their names, which begin alike and have the time in them if `sniway ech rotate` has made them.
+ */
+export function compareAge(one: EchFile, other: EchFile): number {
+  const byTime = one.modifiedMs - other.modifiedMs;
+  if (byTime !== 0) return byTime;
+  return compareTexts(basename(one.path), basename(other.path)) || compareTexts(one.path, other.path);
+}
+
+function compareTexts(one: string, other: string): number {
+  return one === other ? 0 : one < other ? -1 : 1;
+}
+
 function listFiles(paths: readonly string[], problems: string[]): string[] {
   return paths.flatMap(path => {
+    if (isFileContent(path)) {
+      problems.push(FOUND_CONTENT);
+      return [];
+    }
     try {
       return listEchFiles(path);
     } catch (error) {

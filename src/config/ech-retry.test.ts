@@ -191,6 +191,9 @@ describe('coversName()', () => {
       ['a.b.wild.example', false],
       ['www1.part.example', false],
       ['other.example', false],
+      ['.example', false],
+      ['public.example\0', false],
+      ['', false],
     ] as const) {
       assert.equal(coversName(identity, name), isCovered, name);
     }

@@ -1,6 +1,7 @@
 /** Certificates and keys under which clients with an old key for Encrypted ClientHello are told of the new one. */
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { publicNameFault } from '../ech/public-name.ts';
 import type { RetryIdentity } from '../ech/retry-responder.ts';
 import { signingKeyFault } from '../ech/signing-key.ts';
 import { CHAIN_CERTIFICATES_MAX, HEALTH_EXPIRY_DAYS } from '../limits.ts';
@@ -65,7 +66,8 @@ export function readRetryIdentity(
 /** Whether clients take the certificate for this name: as an exact name, or by `*` as its first label. */
 export function coversName({ certificates }: RetryIdentity, publicName: string): boolean {
   const [leaf] = certificates;
-  if (leaf === undefined) return false;
+  // Others would be taken for a pattern, or thrown for.
+  if (leaf === undefined || publicNameFault(publicName) !== null) return false;
   const options = { subject: 'never', partialWildcards: false } as const;
   return new X509Certificate(leaf).checkHost(publicName, options) !== undefined;
 }

@@ -2,24 +2,22 @@
 import * as z from 'zod';
 import { ECH_KEYS_MAX } from '../limits.ts';
 import type { EchConfig, EchRetryConfig } from './ech-settings.ts';
+import { FOUND_CONTENT, isFileContent } from './file-path.ts';
 import { word } from './schema-parts.ts';
 import type { Shape } from './schema-parts.ts';
 
-const path = z.string().min(1, 'give the path of a file, or of a folder of files that end in .ech');
+const path = filePath('give the path of a file, or of a folder of files that end in .ech');
 const routeName = z.string().min(1, 'give the name of a route');
 
 export const echRetry = z.strictObject({
-  certificate: z
-    .string()
-    .min(1, 'give the path of a PEM file')
-    .meta({
-      description: 'PEM file: the certificate of public names, then those that lead to its authority',
-      examples: ['/etc/sniway/public.crt'],
-    }),
-  key: z
-    .string()
-    .min(1, 'give the path of a PEM file')
-    .meta({ description: 'PEM file: its private key', examples: ['/etc/sniway/public.key'] }),
+  certificate: filePath('give the path of a PEM file').meta({
+    description: 'PEM file: the certificate of public names, then those that lead to its authority',
+    examples: ['/etc/sniway/public.crt'],
+  }),
+  key: filePath('give the path of a PEM file').meta({
+    description: 'PEM file: its private key',
+    examples: ['/etc/sniway/public.key'],
+  }),
 } satisfies Shape<EchRetryConfig>);
 
 export const ech = z.strictObject({
@@ -58,6 +56,13 @@ export const routeEch = word(['off', 'optional', 'required']).optional().meta({
     'Whether its names are answered in clear and encrypted (optional), only encrypted (required), or only in clear (off)',
   default: 'optional',
 });
+
+function filePath(remedy: string) {
+  return z
+    .string()
+    .min(1, remedy)
+    .refine(value => !isFileContent(value), FOUND_CONTENT);
+}
 
 function flag(byDefault: boolean, description: string) {
   return z.boolean().optional().meta({ description, default: byDefault });

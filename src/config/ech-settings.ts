@@ -28,7 +28,10 @@ export interface EchConfig {
   readonly unknownInner?: string | undefined;
   /** Whether the name in clear must be the public name of the key that opens the hello. Default false. */
   readonly requirePublicName?: boolean | undefined;
-  /** Whether all keys are tried, not only those with the number in the hello. Default false. */
+  /**
+   * Whether all keys are tried, not only those with the number in the hello, for at most a tenth of a thread's time; what
+   * is beyond that, only its number opens. Default false.
+   */
   readonly trialDecryption?: boolean | undefined;
   /** Whether backends that do not take inner hellos for what they are, are told of once each. Default `warn`. */
   readonly verifyBackend?: 'warn' | 'off' | undefined;

@@ -13,8 +13,16 @@ export function escapeControls(text: string): string {
   });
 }
 
-/** The text between double quotes, escaped and cut to a bound. */
-export function quote(text: string): string {
+const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY(?:[^]*-----END [A-Z ]*PRIVATE KEY-----|[^]*)/;
+
+/** The text without private keys in PEM: they get into texts where somebody takes the key for the path of its file. */
+export function hidePrivateKeys(text: string): string {
+  return text.replace(PRIVATE_KEY, '(a private key)');
+}
+
+/** The text between double quotes, escaped and cut to a bound, without private keys. */
+export function quote(whole: string): string {
+  const text = hidePrivateKeys(whole);
   const cut = text.length > LOGGED_BYTES_MAX ? `${text.slice(0, LOGGED_BYTES_MAX)}...` : text;
   return `"${escapeControls(cut)}"`;
 }

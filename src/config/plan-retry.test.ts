@@ -50,6 +50,22 @@ describe('planRetry()', () => {
     );
   });
 
+  test('takes, of files written at one time, the one whose name comes last', async t => {
+    const authority = await createKindAuthority(t);
+    const { identity } = await authority.issue(['a.p.example']);
+    const [early, late] = ['z/k-2026-11-25T090000Z-9.ech', 'a/k-2026-11-25T100000Z-1.ech'].map(path => ({
+      ...fileOf(1, 'a.p.example'),
+      path,
+    })) as [EchFile, EchFile];
+    for (const files of [
+      [early, late],
+      [late, early],
+    ]) {
+      const { terms } = planRetry(files, [identityFile(identity)]);
+      assert.deepEqual(terms[0]?.list, late.list);
+    }
+  });
+
   test('takes, of the certificates that cover the name, the one that expires last', async t => {
     const authority = await createKindAuthority(t);
     const [star, exact, other] = (await Promise.all(
@@ -98,6 +114,17 @@ describe('planRetry()', () => {
     assert.match(
       problems[0] ?? '',
       /^the answer for a\.p\.example would take \d+ bytes, and 16384 at most are sent/,
+    );
+  });
+
+  test('leaves public names aside that clients do not take', async t => {
+    const authority = await createKindAuthority(t);
+    const { identity } = await authority.issue(['a.p.example']);
+    const files = [fileOf(1, 'a.p.example'), fileOf(2, '.p.example', 'a\0.p.example', 'a.p.example.')];
+    const { terms, problems, warnings } = planRetry(files, [identityFile(identity)]);
+    assert.deepEqual(
+      [terms.map(({ publicName }) => publicName), problems, warnings],
+      [['a.p.example'], [], []],
     );
   });
 

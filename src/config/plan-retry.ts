@@ -1,7 +1,9 @@
 /** Who tells clients with an old key of the new one: for each public name a certificate and a list. */
 import { encodeEchConfigList, parseEchConfig } from '../ech/ech-config.ts';
+import { publicNameFault } from '../ech/public-name.ts';
 import { retryTermsFault } from '../ech/retry-responder.ts';
 import type { RetryTerms } from '../ech/retry-responder.ts';
+import { compareAge } from './ech-files.ts';
 import type { EchFile } from './ech-files.ts';
 import { coversName } from './ech-retry.ts';
 import type { RetryIdentityFile } from './ech-retry.ts';
@@ -17,7 +19,7 @@ export interface RetryPlan {
 
 /**
  * Gives each public name the certificate that covers it and expires last, and the configurations of its newest file
- * alone: whoever asks has an old one, and is to get rid of it.
+ * alone: whoever asks has an old one, and is to get rid of it. Names that clients do not take are left aside.
  *
  * @param identities Those without an identity, whose problems are told elsewhere, are left aside.
  */
@@ -53,10 +55,11 @@ export function planRetry(files: readonly EchFile[], identities: readonly RetryI
 /** By public name in lower case: the configurations in its newest file that have a private key. */
 function newestLists(files: readonly EchFile[]): ReadonlyMap<string, Uint8Array> {
   const lists = new Map<string, Uint8Array>();
-  for (const { keys } of files.toSorted((one, other) => one.modifiedMs - other.modifiedMs)) {
+  for (const { keys } of files.toSorted(compareAge)) {
     const byName = new Map<string, Uint8Array[]>();
     for (const { config } of keys) {
       const name = parseEchConfig(config)?.publicName.toLowerCase() ?? '';
+      if (publicNameFault(name) !== null) continue;
       byName.set(name, [...(byName.get(name) ?? []), config]);
     }
     for (const [name, configs] of byName) lists.set(name, encodeEchConfigList(configs));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { createTestKey } from '../../test/support/ech-client.ts';
@@ -47,6 +47,22 @@ describe('the ech of a configuration', () => {
     assert.equal(config!.routes[0]!.ech, 'optional');
   });
 
+  test('has a key once that is in several files, and as old as the oldest of these', t => {
+    const key = createTestKey();
+    const [one, other] = [makeKeyFolder(t, key), makeKeyFolder(t, key)];
+    utimesSync(join(other, '7.ech'), 1_000, 1_000);
+    const { config, problems } = inspectConfig({
+      listen: 443,
+      routes: [ROUTE, PUBLIC],
+      ech: { keys: [one, other] },
+    });
+    assert.deepEqual(problems, []);
+    assert.equal(config!.ech!.keys.length, 1);
+    assert.deepEqual(config!.echKeys, [
+      { configId: 7, publicName: 'public.example', modifiedAtMs: 1_000_000 },
+    ]);
+  });
+
   test('needs keys that can be read, and says which cannot', t => {
     const folder = makeFolder(t, { 'a.ech': 'no key' });
     assert.deepEqual(
@@ -83,6 +99,41 @@ describe('the ech of a configuration', () => {
     assert.deepEqual(problemsOf({ keys, fallback: 'app' }, [ROUTE]), []);
   });
 
+  test('warns of public names whose route refuses what is not opened', t => {
+    const keys = makeKeyFolder(t, createTestKey());
+    const required = { ...PUBLIC, ech: 'required' };
+    assert.deepEqual(problemsOf({ keys }, [ROUTE, required]), [
+      'warning ech: clients with an old key get nowhere: route "public", which takes the public name "public.example", has ech: required; say in "fallback" which one does, or give "retry" a certificate for it',
+    ]);
+    assert.deepEqual(problemsOf({ keys, fallback: 'app' }, [ROUTE, required]), []);
+  });
+
+  test('takes the word alert for no route only where no route is called so', t => {
+    const keys = makeKeyFolder(t, createTestKey());
+    const routes = [PUBLIC, { ...ROUTE, name: 'alert' }];
+    assert.deepEqual(problemsOf({ keys, unknownInner: 'alert' }), []);
+    assert.deepEqual(problemsOf({ keys }, routes), []);
+    assert.deepEqual(problemsOf({ keys, unknownInner: 'alert' }, routes), [
+      'error ech.unknownInner: a route is called "alert", which here is the word for no route: give that route another name, or leave the key out for the alert',
+    ]);
+  });
+
+  test('warns of public names that clients do not take, and of nothing else about them', t => {
+    for (const [publicName, fault] of [
+      ['.example', 'it begins or ends with a dot, or has two in a row'],
+      ['pub\0lic.example', "its labels may only have letters, digits and, within, '-'"],
+      ['10.0.0.1', 'its last label is a number, as that of an IP address'],
+    ] as const) {
+      const keys = makeKeyFolder(t, createTestKey({ publicName }));
+      assert.deepEqual(
+        problemsOf({ keys }).map(text => text.replace(keys, '')),
+        [
+          `warning ech.keys: "/7.ech" has the public name "${publicName.replace('\0', '\\x00')}", which clients do not take: ${fault}; take it away, and make a key with sniway ech keygen`,
+        ],
+      );
+    }
+  });
+
   test('sends unknown names to no backend that dials whatever it is asked for', t => {
     const keys = makeKeyFolder(t, createTestKey());
     const routes = [PUBLIC, { name: 'any', match: '**.lan.example', backend: '{sni}:443' }];
@@ -104,6 +155,25 @@ describe('the ech of a configuration', () => {
     assert.match(problems[0] ?? '', /^error routes.1: .*give it a "name"/);
   });
 
+  test('asks for routes in place of suffixes, which can have no name', t => {
+    const keys = makeKeyFolder(t, createTestKey());
+    const { problems } = inspectConfig({
+      listen: 443,
+      routes: [PUBLIC],
+      suffixes: ['.lan.example:8443'],
+      ech: { keys, logInnerName: false },
+    });
+    assert.deepEqual(
+      problems.map(({ path, message }) => [path.join('.'), message]),
+      [
+        [
+          'suffixes.0',
+          'its pattern would stand in access lines, which "logInnerName: false" is against: write it as a route, { name: "...", match: "**.lan.example", backend: "{sni}:8443" }',
+        ],
+      ],
+    );
+  });
+
   test('is needed for a route that is reached only through it', () => {
     const routes = [{ ...ROUTE, ech: 'required' }];
     assert.match(problemsOf(undefined, routes)[0] ?? '', /^error routes.0.ech: .*add ech/);
@@ -118,12 +188,11 @@ describe('the ech of a configuration', () => {
       'listen: 443\nroutes: [{ match: a.example, backend: "b:1" }]\nech: { keys: keys }\n',
     );
     const { value } = await loadConfigFile(config);
-    assert.deepEqual(echPathsOf(value), [join(folder, 'keys'), key]);
+    assert.deepEqual([...echPathsOf(value)], [join(folder, 'keys'), key]);
     assert.notEqual(inspectConfig(value).config, null);
-    assert.deepEqual(echPathsOf({ ech: { keys: [key, join(folder, 'no')] } }), [
-      key,
-      key,
-      join(folder, 'no'),
-    ]);
+    assert.deepEqual(
+      [...echPathsOf({ ech: { keys: [key, join(folder, 'no')] } })],
+      [key, key, join(folder, 'no')],
+    );
   });
 });

@@ -1,5 +1,7 @@
 /** What a configuration says about Encrypted ClientHello, with the keys of its files. */
 import { parseEchConfig } from '../ech/ech-config.ts';
+import { publicNameFault } from '../ech/public-name.ts';
+import type { EchKey } from '../ech/ech-opener.ts';
 import type { EchKeyInfo } from '../events.ts';
 import { createRouteTable } from '../routing/route-table.ts';
 import type { PlainEch, PlainRoute } from '../snapshot.ts';
@@ -7,6 +9,7 @@ import { nameRoutes } from './check-routes.ts';
 import { readRetryIdentity } from './ech-retry.ts';
 import { readEchFiles } from './ech-files.ts';
 import type { EchFile } from './ech-files.ts';
+import { isFileContent } from './file-path.ts';
 import type { Finding, ProblemPath } from './findings.ts';
 import { errorAt } from './findings.ts';
 import { didYouMean } from './nearest-word.ts';
@@ -26,16 +29,18 @@ type Values = Readonly<Record<string, unknown>>;
 export function readEch(input: unknown, drafts: readonly RouteDraft[], findings: Finding[]): ReadEch | null {
   const { ech } = asObject(input);
   if (!isObject(ech)) return null;
-  const { files, keys, problems, warnings } = readEchFiles(asTexts(ech.keys, []).map(({ text }) => text));
+  const paths = asTexts(ech.keys, []).flatMap(({ text }) => (isFileContent(text) ? [] : [text]));
+  const { files, keys, problems, warnings } = readEchFiles(paths);
   const at = ['ech', 'keys'];
   findings.push(...problems.map(message => errorAt(at, message)));
   findings.push(...warnings.map(message => warningAt(at, message)));
-  if (keys.length === 0 && problems.length === 0 && ech.keys !== undefined) {
+  if (keys.length === 0 && problems.length === 0 && paths.length > 0) {
     findings.push(errorAt(at, 'there is no private key in it: sniway ech keygen makes one'));
   }
-  findings.push(...findHiddenNames(ech, drafts));
+  findings.push(...files.flatMap(findUnfitNames), ...findHiddenNames(ech, drafts));
+  findings.push(...findAmbiguousWord(ech, drafts));
   const retry = readRetry(ech, files, findings);
-  return { plain: { keys, retry, ...readSettings(ech) }, keys: files.flatMap(describeKeys) };
+  return { plain: { keys, retry, ...readSettings(ech) }, keys: describeLoaded(keys, files) };
 }
 
 /** The certificates for public names, with what is told under each. */
@@ -43,6 +48,7 @@ function readRetry({ retry }: Values, files: readonly EchFile[], findings: Findi
   const identities = asPlaced(retry, ['ech', 'retry']).flatMap(({ value, path }) => {
     const { certificate, key } = asObject(value);
     if (typeof certificate !== 'string' || typeof key !== 'string') return [];
+    if (isFileContent(certificate) || isFileContent(key)) return [];
     const identity = readRetryIdentity(certificate, key);
     findings.push(...identity.problems.map(message => errorAt(path, message)));
     findings.push(...identity.warnings.map(message => warningAt(path, message)));
@@ -116,7 +122,8 @@ function findDialledUnknown(name: string | null, routes: readonly PlainRoute[]):
 /** Public names whose stale clients are told nothing by this proxy itself. */
 function unansweredNames({ plain, keys }: ReadEch): readonly string[] {
   const answered = new Set(plain.retry.map(({ publicName }) => publicName));
-  return [...new Set(keys.map(({ publicName }) => publicName))].filter(name => !answered.has(name));
+  const names = new Set(keys.map(({ publicName }) => publicName));
+  return [...names].filter(name => publicNameFault(name) === null && !answered.has(name));
 }
 
 function findIdle(ech: ReadEch): Finding[] {
@@ -128,8 +135,13 @@ function findIdle(ech: ReadEch): Finding[] {
 function findLostPublicNames(ech: ReadEch, routes: readonly PlainRoute[]): Finding[] {
   const { table } = createRouteTable(routes);
   return unansweredNames(ech).flatMap(name => {
-    if (table.match(name, { alpnProtocols: [] }) >= 0) return [];
-    const message = `clients with an old key get nowhere: no route takes the public name ${quote(name)}; say in "fallback" which one does, or give "retry" a certificate for it`;
+    const route = routes[table.match(name, { alpnProtocols: [] })];
+    if (route !== undefined && route.ech !== 'required') return [];
+    const cause =
+      route === undefined
+        ? `no route takes the public name ${quote(name)}`
+        : `route ${quote(route.name)}, which takes the public name ${quote(name)}, has ech: required`;
+    const message = `clients with an old key get nowhere: ${cause}; say in "fallback" which one does, or give "retry" a certificate for it`;
     return [warningAt(['ech'], message)];
   });
 }
@@ -137,19 +149,53 @@ function findLostPublicNames(ech: ReadEch, routes: readonly PlainRoute[]): Findi
 /** A route without a name is called by its first pattern, which mostly is the name that is not to be told. */
 function findHiddenNames(ech: Values, drafts: readonly RouteDraft[]): Finding[] {
   if (ech.logInnerName !== false) return [];
-  const message =
-    'its pattern would stand in access lines, which "logInnerName: false" is against: give it a "name"';
-  return drafts.flatMap(draft =>
-    draft.name === null && draft.ech !== 'off' ? [errorAt(draft.path, message)] : [],
-  );
+  const reason = 'its pattern would stand in access lines, which "logInnerName: false" is against';
+  return drafts.flatMap(draft => {
+    if (draft.name !== null || draft.ech === 'off') return [];
+    const remedy = isSuffix(draft) ? `write it as a route, ${describeAsRoute(draft)}` : 'give it a "name"';
+    return [errorAt(draft.path, `${reason}: ${remedy}`)];
+  });
 }
 
-function describeKeys({ keys, modifiedMs }: EchFile): readonly EchKeyInfo[] {
+/** A suffix is a text, which has no room for a name. */
+function isSuffix({ path }: RouteDraft): boolean {
+  return path[0] === 'suffixes';
+}
+
+function describeAsRoute({ patterns, action }: RouteDraft): string {
+  const backend = action?.kind === 'relay' ? action.pool.backends[0]?.backend : undefined;
+  const port = backend?.kind === 'server-name' ? backend.port : 443;
+  const match = patterns.map(({ text }) => quote(text)).join(', ');
+  return `{ name: "...", match: ${match}, backend: "{sni}:${port}" }`;
+}
+
+/** The word wins, so that whoever means the route would get the alert without a word. */
+function findAmbiguousWord({ unknownInner }: Values, drafts: readonly RouteDraft[]): Finding[] {
+  if (unknownInner !== ALERT || !nameRoutes(drafts).some(({ name }) => name === ALERT)) return [];
+  const message = `a route is called "${ALERT}", which here is the word for no route: give that route another name, or leave the key out for the alert`;
+  return [errorAt(['ech', 'unknownInner'], message)];
+}
+
+/** A name that is hidden by such a key goes in clear, since clients leave its configuration aside. */
+function findUnfitNames(file: EchFile): Finding[] {
+  const names = new Set(describeLoaded(file.keys, [file]).map(({ publicName }) => publicName));
+  return [...names].flatMap(name => {
+    const fault = publicNameFault(name);
+    if (fault === null) return [];
+    const message = `${quote(file.path)} has the public name ${quote(name)}, which clients do not take: ${fault}; take it away, and make a key with sniway ech keygen`;
+    return [warningAt(['ech', 'keys'], message)];
+  });
+}
+
+/** One for each key; a copy of it does not make it younger. */
+function describeLoaded(keys: readonly EchKey[], files: readonly EchFile[]): readonly EchKeyInfo[] {
   return keys.flatMap(({ config }) => {
+    const holders = files.filter(file => file.keys.some(key => Buffer.from(key.config).equals(config)));
+    const modifiedAtMs = Math.min(...holders.map(({ modifiedMs }) => modifiedMs));
     const parsed = parseEchConfig(config);
     if (parsed === null) return [];
     const { configId, publicName } = parsed;
-    return [{ configId, publicName: publicName.toLowerCase(), modifiedAtMs: modifiedMs }];
+    return [{ configId, publicName: publicName.toLowerCase(), modifiedAtMs }];
   });
 }
 

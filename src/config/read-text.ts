@@ -3,6 +3,7 @@ import type { Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { CONFIG_BYTES_MAX } from '../limits.ts';
+import { hidePrivateKeys } from './plain-text.ts';
 
 /** Why a file cannot be read, by the code of the error. */
 export const CAUSES: Readonly<Record<string, string>> = {
@@ -11,6 +12,7 @@ export const CAUSES: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory',
   EACCES: 'permission denied for the user Sniway runs as',
   EPERM: 'permission denied for the user Sniway runs as',
+  ENAMETOOLONG: 'the name is too long',
   ELOOP: 'too many symbolic links',
 };
 
@@ -40,7 +42,7 @@ export async function readText(path: string, bytesMax: number): Promise<ReadText
 /** Why a file cannot be read, in a few words. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return CAUSES['code' in error ? String(error.code) : ''] ?? error.message;
+  return CAUSES['code' in error ? String(error.code) : ''] ?? hidePrivateKeys(error.message);
 }
 
 /** A pipe tells no size beforehand, and a file may grow while it is read. */

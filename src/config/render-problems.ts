@@ -67,8 +67,14 @@ function renderPlaced(placed: readonly PlacedProblem[], source: ConfigSource): s
   });
 }
 
+/** Stands for lines that a private key is in. */
+const HIDDEN = '(a private key, which is not shown)';
+const KEY_BEGIN = /-----BEGIN [A-Z ]*PRIVATE KEY/;
+const BLOCK_END = /-----END/;
+
 /** The line, and a caret under the place; characters are escaped first, so that the caret counts what is shown. */
 function renderLine(line: string, { line: number, column }: FilePosition): string[] {
+  if (line === HIDDEN) return [`${String(number).padStart(NUMBER_CHARS)} | ${HIDDEN}`];
   const start = column - 1 > LINE_CHARS_MAX - CHARS_BEFORE ? column - 1 - CHARS_BEFORE : 0;
   const before = (start > 0 ? '...' : '') + escapeControls(line.slice(start, column - 1));
   const after = escapeControls(line.slice(column - 1, start + LINE_CHARS_MAX));
@@ -85,10 +91,14 @@ function linesOf(text: string, numbers: ReadonlySet<number>): Map<number, string
   const lines = new Map<number, string>();
   const last = Math.max(0, ...numbers);
   let start = 0;
+  let isInKey = false;
   for (let number = 1; number <= last && start <= text.length; number++) {
     const newline = text.indexOf('\n', start);
     const end = newline < 0 ? text.length : newline;
-    if (numbers.has(number)) lines.set(number, text.slice(start, end).replace(/\r$/, ''));
+    const line = text.slice(start, end).replace(/\r$/, '');
+    isInKey ||= KEY_BEGIN.test(line);
+    if (numbers.has(number)) lines.set(number, isInKey ? HIDDEN : line);
+    if (BLOCK_END.test(line)) isInKey = false;
     start = end + 1;
   }
   return lines;

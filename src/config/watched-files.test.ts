@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeFolder } from '../../test/support/folders.ts';
-import { fingerprintFiles } from './watched-files.ts';
+import { ReadFiles, fingerprintFiles } from './watched-files.ts';
 
 test('fingerprintFiles() sees what is written, replaced, linked elsewhere, added or removed, and nothing else', async t => {
   const folder = makeFolder(t, { 'a.yaml': 'a', 'routes/b.yaml': 'b', 'v1/c.yaml': 'c', 'v2/c.yaml': 'c' });
@@ -30,4 +30,15 @@ test('fingerprintFiles() sees what is written, replaced, linked elsewhere, added
     assert.notEqual(now, last, what);
     last = now;
   }
+});
+
+test('ReadFiles sees what has changed since each file was about to be read', async t => {
+  const folder = makeFolder(t, { 'a.yaml': 'a', 'b.yaml': 'b' });
+  const files = new ReadFiles();
+  for (const name of ['a.yaml', 'b.yaml', 'absent.yaml']) files.add(join(folder, name));
+  assert.equal(await files.look(), files.fingerprint);
+  writeFileSync(join(folder, 'b.yaml'), 'bb');
+  files.add(join(folder, 'b.yaml'));
+  files.add(folder);
+  assert.notEqual(await files.look(), files.fingerprint, 'the first look counts');
 });

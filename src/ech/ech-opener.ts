@@ -1,4 +1,5 @@
 /** Opens encrypted hellos with the keys there are: what the client-facing server of RFC 9849 section 7.1 does. */
+import { TRIAL_WORK_BURST_MS, TRIAL_WORK_MS_MAX, TRIAL_WORK_SHARE } from '../limits.ts';
 import type { ClientHello } from '../wire/client-hello.ts';
 import { encodeHandshakeRecords, encodeHelloMessage } from '../wire/hello-records.ts';
 import { parseEchConfig } from './ech-config.ts';
@@ -13,6 +14,7 @@ import { isKnownAead, isKnownKem, isKnownSuite } from './hpke-suites.ts';
 import { rebuildInnerHello } from './inner-hello.ts';
 import { createKemKey } from './kem-key.ts';
 import type { KemKey } from './kem-key.ts';
+import { WorkBudget } from './work-budget.ts';
 
 /** One key, as plain data that can be sent to other threads. */
 export interface EchKey {
@@ -25,8 +27,13 @@ export interface EchKey {
 export interface EchOpenerOptions {
   /** Refuse hellos whose name in clear is not the public name of the key that opens them. Default: false. */
   readonly requirePublicName?: boolean;
-  /** Try all keys, not only those that have the number in the hello. Default: false. */
+  /**
+   * Try all keys, not only those that have the number in the hello, while that takes no more than TRIAL_WORK_SHARE of the
+   * time. Default: false.
+   */
   readonly trialDecryption?: boolean;
+  /** A monotonic clock, in milliseconds, for that. Default: the one of the thread. */
+  readonly nowMs?: () => number;
 }
 
 /** A hello that was opened: from here on the inner one counts, and the outer one is of no use. */
@@ -64,6 +71,13 @@ export interface EchContext {
   readonly aead: number;
 }
 
+/** What a hello was opened with. */
+interface Opened {
+  readonly loaded: LoadedKey;
+  readonly receiver: HpkeReceiver;
+  readonly plaintext: Uint8Array;
+}
+
 interface LoadedKey {
   readonly config: EchConfig;
   readonly key: KemKey;
@@ -80,18 +94,20 @@ export class EchOpener {
   readonly #keys: readonly LoadedKey[];
   readonly #publicNames: ReadonlySet<string>;
   readonly #requirePublicName: boolean;
-  readonly #trialDecryption: boolean;
+  /** Of trying keys with other numbers; null if that is not wanted. */
+  readonly #trials: WorkBudget | null;
 
   /** @throws Error if a key does not belong to its configuration; whoever reads keys has checked that. */
   constructor(keys: readonly EchKey[], options: EchOpenerOptions = {}) {
     this.#keys = keys.map(loadKey);
     this.#publicNames = new Set(this.#keys.map(({ publicName }) => publicName));
     this.#requirePublicName = options.requirePublicName === true;
-    this.#trialDecryption = options.trialDecryption === true;
+    this.#trials =
+      options.trialDecryption === true ? createTrialBudget(options.nowMs ?? (() => performance.now())) : null;
   }
 
   /**
-   * Opens the first hello of a connection; what it costs is one key exchange for each key that fits.
+   * Opens the first hello of a connection; what it costs is one key exchange for each key that is tried.
    *
    * @param recordVersion Of the record that the hello came in, such as 0x0301: the inner hello is sent on with it.
    */
@@ -101,29 +117,51 @@ export class EchOpener {
     if (extension.kind === 'illegal') return extension;
     const isPublicName = outer.serverName !== null && this.#publicNames.has(outer.serverName);
     const { configId, suite } = extension;
-    const aad = additionalDataOf(outer, extension);
-    for (const loaded of this.#keys) {
-      if (!this.#trialDecryption && loaded.config.configId !== configId) continue;
-      const receiver = receiverFor(loaded, extension);
-      const plaintext = receiver?.open(extension.payload, aad) ?? null;
-      if (receiver === null || plaintext === null) continue;
-      const { publicName } = loaded;
-      if (this.#requirePublicName && outer.serverName !== publicName)
-        return echIllegal('ech-other-public-name');
-      const hello = rebuildInnerHello(plaintext, outer);
-      if ('kind' in hello) return hello;
-      const records = encodeHandshakeRecords(encodeHelloMessage(hello.body), recordVersion);
-      return {
-        kind: 'accepted',
-        hello,
-        records,
-        configId,
-        publicName,
-        context: { receiver, configId, ...suite },
-      };
-    }
-    return { kind: 'undecryptable', configId, isPublicName };
+    const opened = this.#open(outer, extension);
+    if (opened === null) return { kind: 'undecryptable', configId, isPublicName };
+    const { loaded, receiver, plaintext } = opened;
+    const { publicName } = loaded;
+    if (this.#requirePublicName && outer.serverName !== publicName)
+      return echIllegal('ech-other-public-name');
+    const hello = rebuildInnerHello(plaintext, outer);
+    if ('kind' in hello) return hello;
+    const records = encodeHandshakeRecords(encodeHelloMessage(hello.body), recordVersion);
+    const context = { receiver, configId, ...suite };
+    return { kind: 'accepted', hello, records, configId, publicName, context };
   }
+
+  /** The keys with the number of the hello come first, and are tried in any case. */
+  #open(outer: ClientHello, extension: EchOuter): Opened | null {
+    const aad = additionalDataOf(outer, extension);
+    const isNumbered = ({ config }: LoadedKey): boolean => config.configId === extension.configId;
+    for (const loaded of this.#keys) {
+      const opened = isNumbered(loaded) ? tryKey(loaded, extension, aad) : null;
+      if (opened !== null) return opened;
+    }
+    if (this.#trials === null) return null;
+    for (const loaded of this.#keys) {
+      if (isNumbered(loaded)) continue;
+      const tried = this.#trials.spend(() => ({ opened: tryKey(loaded, extension, aad) }));
+      if (tried === null) return null;
+      if (tried.opened !== null) return tried.opened;
+    }
+    return null;
+  }
+}
+
+function tryKey(loaded: LoadedKey, extension: EchOuter, aad: Uint8Array): Opened | null {
+  const receiver = receiverFor(loaded, extension);
+  const plaintext = receiver?.open(extension.payload, aad) ?? null;
+  return receiver === null || plaintext === null ? null : { loaded, receiver, plaintext };
+}
+
+function createTrialBudget(nowMs: () => number): WorkBudget {
+  return new WorkBudget({
+    nowMs,
+    share: TRIAL_WORK_SHARE,
+    burstMs: TRIAL_WORK_BURST_MS,
+    pieceMsMax: TRIAL_WORK_MS_MAX,
+  });
 }
 
 /** A second hello, opened. */

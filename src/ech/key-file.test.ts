@@ -51,7 +51,7 @@ describe('parseKeyFile()', () => {
   });
 
   test('leaves alone what is around the blocks, and behind the list', () => {
-    const { keys } = fit(parseKeyFile(`made by hand\r\n${RFC_FILE}${RFC_FILE}-----BEGIN`));
+    const { keys } = fit(parseKeyFile(`made by hand\r\n${RFC_FILE}${RFC_CONFIG}-----BEGIN`));
     assert.equal(keys.length, 1);
     fit(parseKeyFile(RFC_FILE.replaceAll('\n', '\r\n')));
   });
@@ -76,6 +76,28 @@ describe('parseKeyFile()', () => {
       keys.map(({ config }) => config),
       [two.config],
     );
+  });
+
+  test('passes over no block that it cannot read: the file would count as one without a key', () => {
+    const [, key = ''] = /^([^]*END PRIVATE KEY-----\n)/.exec(RFC_FILE) ?? [];
+    const damaged: readonly [string, RegExp][] = [
+      [RFC_FILE.replace('MC4C', 'MC4!'), /block at line 1 is damaged/],
+      [RFC_FILE.replace('-----END PRIVATE KEY-----\n', ''), /line 1 is damaged/],
+      [RFC_FILE.replace('-----BEGIN PRIVATE KEY-----\n', ''), /line 2 is damaged/],
+      [RFC_FILE.replace('END PRIVATE', 'END PRIVAT'), /line 1 is damaged/],
+      [RFC_FILE.replace('BEGIN PRIVATE KEY', 'BEGIN private key'), /line 1 is damaged/],
+      [RFC_FILE.replace('MC4C', 'Proc-Type: 4,ENCRYPTED\n\nMC4C'), /line 1 is damaged/],
+      [`# ours\n\n${key.replace('MC4C', 'MC4-')}`, /line 3 is damaged/],
+      [RFC_FILE.replace('AD7+', 'AD7*'), /line 4 is damaged/],
+      [`${RFC_CONFIG}${key}`, /a private key behind its list/],
+      [`${RFC_FILE}${RFC_FILE}`, /a private key behind its list/],
+      [`${RFC_CONFIG}${key.replace('MC4C', 'MC4!')}`, /a private key behind its list/],
+    ];
+    for (const [text, expected] of damaged) {
+      const fault = faultOf(parseKeyFile(text));
+      assert.match(fault, expected, text);
+      assert.doesNotMatch(fault, /MC4|AD7|jd4y/);
+    }
   });
 
   test('says what is wrong', () => {

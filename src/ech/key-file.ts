@@ -28,18 +28,34 @@ interface PrivateKeyBytes {
 }
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]*)-----END \1-----/g;
+/** What is left of a block that is none. */
+const BOUNDARY = /-----(?:BEGIN|END)/;
+const KEY_BOUNDARY = /-----(?:BEGIN|END) [A-Z0-9 ]*PRIVATE KEY/;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 /** SvcParam of an HTTPS record in its text form (RFC 9848 section 4). */
 const RECORD_PARAMETER = /\sech="?([A-Za-z0-9+/]+={0,2})/;
 const PEM_LINE_CHARS = 64;
 const PRIVATE_KEY_BYTES = 32;
 
-/** Reads PEM: one PKCS#8 private key or none, then one list. What comes behind the list is not looked at. */
+/**
+ * Reads PEM: one PKCS#8 private key or none, then one list. What comes behind the list is not looked at, but for a
+ * private key, which somebody has meant.
+ */
 export function parseKeyFile(text: string): EchKeyFileResult {
   let privateKey: PrivateKeyBytes | null = null;
-  for (const [, label, content = ''] of text.matchAll(BLOCK)) {
+  let end = 0;
+  for (const { 0: block, 1: label, 2: content = '', index } of text.matchAll(BLOCK)) {
+    if (BOUNDARY.test(text.slice(end, index))) break;
+    end = index + block.length;
     const bytes = Buffer.from(content, 'base64');
-    if (label === 'ECHCONFIG') return joinKey(parseEchConfigList(bytes), bytes, privateKey);
+    if (label === 'ECHCONFIG') {
+      if (KEY_BOUNDARY.test(text.slice(end))) {
+        return fail(
+          'it has a private key behind its list: one key comes first, and each key has its own file',
+        );
+      }
+      return joinKey(parseEchConfigList(bytes), bytes, privateKey);
+    }
     if (label !== 'PRIVATE KEY') {
       return fail(`it has a block "${label}" where PRIVATE KEY (PKCS#8) or ECHCONFIG is expected`);
     }
@@ -48,7 +64,12 @@ export function parseKeyFile(text: string): EchKeyFileResult {
     if (privateKey === null)
       return fail('its private key is no PKCS#8 key of X25519 or P-256 without a password');
   }
-  return fail('it has no block ECHCONFIG');
+  const lost = text.slice(end).search(BOUNDARY);
+  if (lost < 0) return fail('it has no block ECHCONFIG');
+  const line = text.slice(0, end + lost).split('\n').length;
+  return fail(
+    `its block at line ${line} is damaged: BEGIN and END of one kind need base64 alone between them`,
+  );
 }
 
 /**

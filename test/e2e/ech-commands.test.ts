@@ -70,7 +70,7 @@ describe('sniway ech keygen', () => {
     await echOut(t, 'keygen', '--public-name', PUBLIC, '--out', folder);
     const [name = '', ...others] = readdirSync(folder);
     assert.deepEqual(others, []);
-    assert.match(name, /^public\.example-\d{4}-\d\d-\d\d-\d+\.ech$/);
+    assert.match(name, /^public\.example-\d{4}-\d\d-\d\dT\d{6}Z-\d+\.ech$/);
   });
 
   test('takes no number that a key beside it has, or one of --keys', async t => {

@@ -1,5 +1,6 @@
 /** Reads what subcommands of `sniway ech` are given: a file, or stdin as `-`. */
 import { readBounded } from '../../config/ech-files.ts';
+import { FOUND_CONTENT, isFileContent } from '../../config/file-path.ts';
 import { quote } from '../../config/plain-text.ts';
 import { describeFailure } from '../../config/read-text.ts';
 import { parseAnyConfigs } from '../../ech/key-file.ts';
@@ -23,6 +24,7 @@ const STDIN = '-';
 /** @throws CommandError if it cannot be read. */
 export async function readInput(path: string): Promise<Input> {
   if (path === STDIN) return { label: 'stdin', bytes: await readStdin(), file: null };
+  if (isFileContent(path)) throw mistake(`${FOUND_CONTENT}, or - for stdin`);
   const label = quote(path);
   try {
     const { bytes, mode, modifiedMs } = readBounded(path);

@@ -1,7 +1,7 @@
 /** A folder of keys: which of them belong together, which is the newest, and where a new one goes. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ECH_FILE_SUFFIX, readEchFiles } from '../../config/ech-files.ts';
+import { ECH_FILE_SUFFIX, compareAge, readEchFiles } from '../../config/ech-files.ts';
 import type { EchFile } from '../../config/ech-files.ts';
 import { listWords, quote } from '../../config/plain-text.ts';
 import { parseEchConfig } from '../../ech/ech-config.ts';
@@ -49,9 +49,7 @@ export function ownConfigs({ keys }: Pick<EchFile, 'keys'>): readonly EchConfig[
 
 /** Keys by their public names, in the order of these; files without a private key belong nowhere. */
 export function lineUp(files: readonly EchFile[]): readonly KeyLine[] {
-  const newestFirst = files.toSorted(
-    (one, other) => other.modifiedMs - one.modifiedMs || (one.path < other.path ? 1 : -1),
-  );
+  const newestFirst = files.toSorted((one, other) => compareAge(other, one));
   const lines = new Map<string, EchFile[]>();
   for (const file of newestFirst) {
     for (const name of namesOf(file)) lines.set(name, [...(lines.get(name) ?? []), file]);
@@ -126,11 +124,11 @@ export function freeConfigIds(files: readonly EchFile[], count: number): readonl
   });
 }
 
-/** Where a key goes whose file nobody has named. */
+/** Where a key goes whose file nobody has named: the names of one public name sort as they were made. */
 export function fileIn(
   folder: string,
   { publicName, configId }: { publicName: string; configId: number },
 ): string {
-  const day = new Date().toISOString().slice(0, 10);
-  return join(folder, `${publicName.slice(0, NAME_IN_FILE_CHARS)}-${day}-${configId}${ECH_FILE_SUFFIX}`);
+  const time = `${new Date().toISOString().slice(0, 'YYYY-MM-DDTHH:MM:SS'.length).replaceAll(':', '')}Z`;
+  return join(folder, `${publicName.slice(0, NAME_IN_FILE_CHARS)}-${time}-${configId}${ECH_FILE_SUFFIX}`);
 }

@@ -13,6 +13,7 @@ import { encodeKeyFile, parseKeyFile } from '../../ech/key-file.ts';
 import { createKeyFile } from '../../ech/new-key.ts';
 import { ECH_KEYS_MAX } from '../../limits.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
+import { lineUp } from './key-folder.ts';
 import { rotateKeys } from './rotate.ts';
 
 const MINUTE_S = 60;
@@ -80,7 +81,26 @@ describe('rotateKeys()', () => {
       ['new.example', KEMS.p256, 50],
     );
     assert.ok(out.includes(`made "${made?.path}", config id ${config?.configId}`), out);
-    assert.match(made?.path ?? '', /\/new\.example-\d{4}-\d\d-\d\d-\d+\.ech$/);
+    assert.match(made?.path ?? '', /\/new\.example-\d{4}-\d\d-\d\dT\d{6}Z-\d+\.ech$/);
+  });
+
+  test('gives names that tell the newest where all files have one time, twice a day too', t => {
+    // By the number alone, the earlier of two would come last every other time.
+    for (let round = 0; round < 8; round++) {
+      const folder = folderOf(t, { configId: 1, minutesAgo: 500 });
+      const made = ['09:59:59', '10:00:00'].map(time => {
+        t.mock.timers.enable({ apis: ['Date'], now: Date.parse(`2026-11-25T${time}Z`) });
+        const { out } = rotateKeys(folder, { keep: '9', ttl: '0' });
+        t.mock.timers.reset();
+        for (const { path } of filesIn(folder)) utimesSync(path, 1_000, 1_000);
+        return /made "(.*)"/.exec(out)?.[1];
+      });
+      const [line] = lineUp(filesIn(folder));
+      assert.deepEqual(
+        line?.files.map(({ path }) => path),
+        [made[1], made[0], join(folder, '1.ech')],
+      );
+    }
   });
 
   test('keeps as many older ones as it is told, the newest of them', t => {
