@@ -85,7 +85,7 @@ export function findEchProblems(ech: ReadEch | null, drafts: readonly RouteDraft
     ...findStranger(plain.fallback, 'fallback', routes),
     ...findStranger(plain.unknownInner, 'unknownInner', routes),
     ...findDialledUnknown(plain.unknownInner, routes),
-    ...(plain.fallback === null ? findLostPublicNames(ech, routes) : findIdle(ech)),
+    ...(plain.fallback === null ? findLostPublicNames(ech, routes) : []),
   ];
 }
 
@@ -124,12 +124,6 @@ function unansweredNames({ plain, keys }: ReadEch): readonly string[] {
   const answered = new Set(plain.retry.map(({ publicName }) => publicName));
   const names = new Set(keys.map(({ publicName }) => publicName));
   return [...names].filter(name => publicNameFault(name) === null && !answered.has(name));
-}
-
-function findIdle(ech: ReadEch): Finding[] {
-  if (ech.keys.length === 0 || unansweredNames(ech).length > 0) return [];
-  const message = 'nothing gets there: "retry" answers for every public name; remove one of the two';
-  return [warningAt(['ech', 'fallback'], message)];
 }
 
 function findLostPublicNames(ech: ReadEch, routes: readonly PlainRoute[]): Finding[] {
