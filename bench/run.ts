@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { ParseArgsConfig } from 'node:util';
 import { CASES } from './cases.ts';
 import type { Case } from './cases.ts';
 import { captureHello } from './capture-hello.ts';
@@ -64,8 +65,14 @@ const TRIES_MAX = 3;
 /** Seconds a measurement may take beside its own. */
 const SPARE_SECONDS = 90;
 
-const { values: flags } = parseArgs({
+const USAGE = `npm run bench -- [--only CASES] [--contenders NAMES] [--rounds N] [--seconds S] [--warmup S] [--flows N] [--copy] [--json FILE]
+
+cases:      ${CASES.map(({ name }) => name).join(',')}
+contenders: ${[...CONTENDERS, ...ASKED_FOR].map(({ name }) => name).join(',')}`;
+
+const { values: flags } = readFlags({
   options: {
+    help: { type: 'boolean', default: false },
     only: { type: 'string', default: CASES.map(entry => entry.name).join(',') },
     contenders: { type: 'string', default: CONTENDERS.map(entry => entry.name).join(',') },
     rounds: { type: 'string', default: '5' },
@@ -76,6 +83,19 @@ const { values: flags } = parseArgs({
     json: { type: 'string' },
   },
 });
+
+/** Ends the program where a flag is none, or help is asked for. */
+function readFlags<T extends ParseArgsConfig>(config: T): ReturnType<typeof parseArgs<T>> {
+  try {
+    const parsed = parseArgs(config);
+    if (!('help' in parsed.values && parsed.values.help === true)) return parsed;
+    console.log(USAGE);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
 
 interface Bench {
   readonly cases: readonly Case[];
@@ -90,8 +110,10 @@ interface Bench {
 function pick<T extends { readonly name: string }>(all: readonly T[], names: string): readonly T[] {
   return names.split(',').map(name => {
     const found = all.find(entry => entry.name === name);
-    if (found === undefined)
-      throw new Error(`'${name}' is none of ${all.map(entry => entry.name).join(', ')}`);
+    if (found === undefined) {
+      console.error(`'${name}' is none of ${all.map(entry => entry.name).join(', ')}`);
+      process.exit(2);
+    }
     return found;
   });
 }

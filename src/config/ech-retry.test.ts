@@ -97,6 +97,11 @@ describe('readRetryIdentity()', () => {
       ],
       [issued.cert, issued.cert, /^"key\.pem" has no private key/],
       [issued.key, issued.key, /^"cert\.pem" has no certificate/],
+      [
+        `${issued.cert}${issued.cert.replace(/-----END.*/, '')}`,
+        issued.key,
+        /^a certificate in "cert\.pem" is cut off/,
+      ],
       [issued.cert, encrypted, /^"key\.pem" has a password, .* openssl pkey -in FILE -out FILE/],
       [issued.cert, oldEncrypted, /^"key\.pem" has a password/],
       [issued.cert, issued.key.replace('MI', 'AA'), /^the private key in "key\.pem" is malformed/],

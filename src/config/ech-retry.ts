@@ -22,6 +22,7 @@ export interface RetryIdentityFile {
   readonly warnings: readonly string[];
 }
 
+const CERTIFICATE_BEGIN = '-----BEGIN CERTIFICATE-----';
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 const PRIVATE_KEY = /-----BEGIN (?:RSA |EC )?PRIVATE KEY-----/;
 const HAS_PASSWORD = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m;
@@ -92,7 +93,11 @@ function readText(path: string): { text: string; mode: number } {
 }
 
 function readChain(path: string): readonly X509Certificate[] {
-  const blocks = readText(path).text.match(CERTIFICATE) ?? [];
+  const { text } = readText(path);
+  const blocks = text.match(CERTIFICATE) ?? [];
+  if (text.split(CERTIFICATE_BEGIN).length - 1 !== blocks.length) {
+    throw new Error(`a certificate in ${quote(path)} is cut off or damaged: get the file anew`);
+  }
   if (blocks.length === 0) {
     throw new Error(
       `${quote(path)} has no certificate: give a PEM file, the certificate of the public name first`,
