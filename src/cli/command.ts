@@ -1,23 +1,18 @@
-/** The `sniway` command: flags and subcommands. */
+/** The `sniway` command: flags and subcommands. What only some of these need is loaded when one of them is called. */
 import { Command, CommanderError, Option } from 'commander';
 import { didYouMean } from '../config/nearest-word.ts';
 import { escapeControls, hidePrivateKeys, listWords } from '../config/plain-text.ts';
-import { SAMPLE_FORMATS } from '../config/sample-config.ts';
-import type { SampleFormat } from '../config/sample-config.ts';
-import { configJsonSchema } from '../config/schema.ts';
+import { SAMPLE_FORMATS } from '../config/sample-formats.ts';
+import type { SampleFormat } from '../config/sample-formats.ts';
 import { ACCESS_LOG_FORMATS } from '../observability/access-log.ts';
-import { checkCommandConfig } from './check.ts';
 import type { CheckFlags } from './check.ts';
 import { addConfigFlags } from './config-flags.ts';
 import type { ConfigFlags } from './config-flags.ts';
-import { addDoctorCommand } from './doctor/doctor.ts';
+import { addDoctorCommand } from './doctor/doctor-command.ts';
 import { addEchCommands } from './ech/ech-commands.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
-import { explainName } from './explain.ts';
 import type { ExplainFlags } from './explain.ts';
-import { initConfig } from './init.ts';
 import { complain, print } from './output.ts';
-import { runProxy } from './run.ts';
 import type { RunFlags, RunHooks } from './run.ts';
 import { addServiceCommands } from './service-commands.ts';
 import { VERSION } from './version.ts';
@@ -114,7 +109,10 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     .option('-q, --quiet', 'say only warnings and errors')
     .option('-v, --verbose', 'say more, each accepted connection too');
 
-  const run = async (): Promise<void> => exitWith(await runProxy(program.opts<RunFlags>(), hooks));
+  const run = async (): Promise<void> => {
+    const { runProxy } = await import('./run.ts');
+    exitWith(await runProxy(program.opts<RunFlags>(), hooks));
+  };
   program.action(async (unknown: string | undefined) => {
     if (unknown === undefined) return await run();
     throw new CommandError(
@@ -123,36 +121,50 @@ function createProgram(hooks: RunHooks, exitWith: (code: number) => void): Comma
     );
   });
   program.command('run').description('run the proxy (what sniway does without a command)').action(run);
+  addLookingCommands(program);
+  addDoctorCommand(program, exitWith);
+  addServiceCommands(program);
+  addEchCommands(program);
+  addWritingCommands(program);
+  return program;
+}
+
+function addLookingCommands(program: Command): void {
   program
     .command('check')
     .description('say all that is wrong with the configuration, and what is missing on this machine')
     .option('--bind', 'also see whether the ports can be opened (not while sniway itself runs)')
-    .action(async (options: CheckFlags) =>
-      print(await checkCommandConfig(program.opts<ConfigFlags>(), options)),
-    );
+    .action(async (options: CheckFlags) => {
+      const { checkCommandConfig } = await import('./check.ts');
+      await print(await checkCommandConfig(program.opts<ConfigFlags>(), options));
+    });
   program
     .command('explain <name>')
     .description('say which route a name takes, why, and what would be dialled')
     .option('--alpn <protocols>', 'protocols the client offers, separated by commas', splitList)
     .option('--ech', 'as if the name came encrypted (Encrypted ClientHello)')
-    .action(async (name: string, options: ExplainFlags) =>
-      print(await explainName(name, options, program.opts<ConfigFlags>())),
-    );
-  addDoctorCommand(program, exitWith);
-  addServiceCommands(program);
-  addEchCommands(program);
+    .action(async (name: string, options: ExplainFlags) => {
+      const { explainName } = await import('./explain.ts');
+      await print(await explainName(name, options, program.opts<ConfigFlags>()));
+    });
+}
+
+function addWritingCommands(program: Command): void {
   program
     .command('init [file]')
     .description('write a sample configuration with every key (default: sniway.yaml)')
     .addOption(new Option('--format <format>', 'yaml, or ts for a program').choices(SAMPLE_FORMATS))
-    .action(async (file: string | undefined, { format }: { format?: SampleFormat }) =>
-      print(await initConfig(file, format)),
-    );
+    .action(async (file: string | undefined, { format }: { format?: SampleFormat }) => {
+      const { initConfig } = await import('./init.ts');
+      await print(await initConfig(file, format));
+    });
   program
     .command('schema')
     .description('print the JSON Schema of the configuration file')
-    .action(() => print(`${JSON.stringify(configJsonSchema(), null, 2)}\n`));
-  return program;
+    .action(async () => {
+      const { configJsonSchema } = await import('../config/schema.ts');
+      await print(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+    });
 }
 
 function splitList(text: string): string[] {

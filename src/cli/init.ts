@@ -4,7 +4,7 @@ import { isModuleFile } from '../config/load-module.ts';
 import { quote } from '../config/plain-text.ts';
 import { describeFailure } from '../config/read-text.ts';
 import { sampleConfig } from '../config/sample-config.ts';
-import type { SampleFormat } from '../config/sample-config.ts';
+import type { SampleFormat } from '../config/sample-formats.ts';
 import { CommandError, EXIT } from './exit-codes.ts';
 import { shellWord } from './shell-word.ts';
 

@@ -1,10 +1,8 @@
 /** A sample configuration with every key there is, made from the schema, so that no key can be missing. */
+import type { SampleFormat } from './sample-formats.ts';
 import { ACTIVE, describeKey, sampleValue } from './sample-values.ts';
 import type { ConfigKey } from './schema-tree.ts';
 import { configTree } from './schema-tree.ts';
-
-export const SAMPLE_FORMATS = ['yaml', 'ts'] as const;
-export type SampleFormat = (typeof SAMPLE_FORMATS)[number];
 
 /** How a format writes; each line ends with a note, where there is one. */
 interface Notation {

@@ -36,7 +36,7 @@ describe('keys of BoringSSL', needs(BORINGSSL), () => {
     const folder = makeFolder(t, {});
     const { configFile, keyFile } = await generateEch(t, { configId: 9 });
     const said = await echOut(t, 'import', configFile, keyFile, '--out', folder);
-    assert.match(said, /^wrote "\S+\/public\.example-\d{4}-\d\d-\d\d-9\.ech"\n$/);
+    assert.match(said, /^wrote "\S+\/public\.example-\d{4}-\d\d-\d\dT\d{6}Z-9\.ech"\n$/);
     assert.deepEqual(readEchFiles([folder]).warnings, []);
   });
 

@@ -1,5 +1,4 @@
 /** `sniway doctor`: are the backends of this configuration there, and fit for the clients that go to them? */
-import type { Command } from 'commander';
 import { quote } from '../../config/plain-text.ts';
 import { DOCTOR_NAMES_MAX } from '../../limits.ts';
 import { parseConfigName } from '../../wire/host-name.ts';
@@ -23,23 +22,8 @@ export interface DoctorFlags {
 /** No listener is opened. */
 const LISTEN_DEFAULT = '127.0.0.1:0';
 
-/** Declares it on the program, whose flags say which configuration is meant. */
-export function addDoctorCommand(program: Command, exitWith: (code: number) => void): void {
-  program
-    .command('doctor')
-    .description('connect to all backends, and say what is wrong with them')
-    .option('--name <name>', 'ask for this name at the routes that take it (repeatable)', addTo)
-    .option('--ech', 'ask every backend for Encrypted ClientHello (default: where the configuration has it)')
-    .option('--json', 'print one JSON object')
-    .action(async (flags: DoctorFlags) => exitWith(await examine(flags, program.opts<ConfigFlags>())));
-}
-
-function addTo(name: string, names: readonly string[] = []): readonly string[] {
-  return [...names, name];
-}
-
 /** Resolves with the exit code, once all is printed. @throws CommandError if the configuration or a name is unfit. */
-async function examine(
+export async function examine(
   { name = [], ech = false, json = false }: DoctorFlags,
   flags: ConfigFlags,
 ): Promise<number> {
