@@ -32,7 +32,9 @@ const BUN = BACKENDS.find(({ name }) => name === 'Bun');
 describe('Encrypted ClientHello of Firefox', () => {
   // A second browser takes its time to install and to start: Chromium stands for both where nobody asks for it.
   const isAsked = process.env['SNIWAY_FIREFOX'] === '1';
-  const skip = isAsked ? needsBun().skip || needs(...FIREFOX_PROGRAMS, BORINGSSL).skip : 'asked for by SNIWAY_FIREFOX=1';
+  const skip = isAsked
+    ? needsBun().skip || needs(...FIREFOX_PROGRAMS, BORINGSSL).skip
+    : 'asked for by SNIWAY_FIREFOX=1';
   for (const engine of ['linux', 'portable'] as const) {
     test(`through the ${engine} engine, with a key, without one and with old ones`, { skip }, async t => {
       assert.ok(BUN !== undefined);
