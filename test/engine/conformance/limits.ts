@@ -260,10 +260,10 @@ function describeCounts(engine: EngineName): void {
     await bench.refused(NAME, '127.0.0.9');
     await eventually('both are told', () => bench.overLimit().length === before + 2);
     // Two workers tell of them, one before or after the other.
-    assert.deepEqual(bench.overLimit().slice(before).toSorted(), [
-      'connections per client of route it',
-      'connections per name of route it',
-    ]);
+    assert.deepEqual(
+      new Set(bench.overLimit().slice(before)),
+      new Set(['connections per client of route it', 'connections per name of route it']),
+    );
   });
 }
 
